@@ -1,0 +1,135 @@
+"""What is served: the application or the folder, or several folders, each for its host."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..config.option import Option, Origin, Wrong
+from ..config.settings import Settings
+from ..nearest import nearest
+from ..net.addresses import client_of
+from ..server.service import Site
+from ..site.entities import Entities
+from ..site.hosts import Hosts
+from ..site.static import StaticFiles
+from .commands import COMMANDS
+
+if TYPE_CHECKING:
+    from ..site.auth import Realms
+
+__all__ = ["application", "current_folder", "open_site", "realms_of", "require_folder"]
+
+
+def open_site(settings: Settings, realms: Realms | None) -> Site:
+    """The site of these settings; what `realms` cover is in no listing.  Raises Wrong."""
+    for name, at in settings.placed_folders():
+        require_folder(name, at)
+    default = _default(settings, realms)
+    if default is not None and not settings.host:
+        return default
+    return Hosts([(name, _folder(folder, settings, realms)) for name, folder in settings.host], default)
+
+
+def _default(settings: Settings, realms: Realms | None) -> Site | None:
+    """The site for whoever names no other host."""
+    if settings.program() is not None:
+        return application(settings)
+    return None if settings.root is None else _folder(settings.root, settings, realms)
+
+
+def application(settings: Settings) -> Site:
+    """The application that is named, imported.  Raises Wrong."""
+    if settings.program() is Settings.app:
+        return _imported(settings, Settings.app, settings.app, "MODULE:ROUTER, such as hello:site")
+    from ..site.wsgi import WSGI
+
+    return WSGI(_imported(settings, Settings.wsgi, settings.wsgi, "MODULE:APP, such as flask_app:app"))
+
+
+def realms_of(settings: Settings) -> Realms:
+    """The protected paths, each with the users of its file.  Raises Wrong."""
+    try:
+        from ..site.auth import parse_realms
+    except ImportError:
+        raise Wrong("--auth needs the package bcrypt: pip install 'asynchat-httpd[auth]'") from None
+    try:
+        return parse_realms(settings.auth, settings.folders, client=client_of)
+    except ValueError as why:
+        raise Wrong(f"{settings.named(Settings.auth)}: {why}", settings.origin(Settings.auth)) from None
+
+
+def current_folder() -> str:
+    """Where we are.  Raises Wrong where that is no more."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise Wrong("the current folder is gone; change to one that is there") from None
+
+
+def require_folder(name: str, at: Origin | None = None) -> None:
+    """Refuse what cannot be served, written at that place.  Raises Wrong."""
+    if not name:
+        raise Wrong("the name of the folder is empty; a dot is the current one", at)
+    if not os.path.isabs(name):
+        current_folder()
+    if not os.path.exists(name):
+        close = None if at and at.place else nearest(name, COMMANDS)
+        told = f"did you mean the command {close}?" if close else "name one that exists"
+        raise Wrong(f"there is no folder {name}; {told}", at)
+    if not os.path.isdir(name):
+        raise Wrong(f"{name} is not a folder; name the folder it is in", at)
+    if not os.access(name, os.R_OK | os.X_OK):
+        raise Wrong(f"no permission to read the folder {name}", at)
+
+
+def _folder(name: str, settings: Settings, realms: Realms | None) -> Site:
+    return StaticFiles(
+        name,
+        listing=settings.listing,
+        guard=realms,
+        symlinks=settings.symlinks,
+        spa=settings.spa,
+        entities=Entities(share=1 + len(settings.host)),
+    )
+
+
+def _imported(settings: Settings, option: Option[str], spec: str, wanted: str) -> Callable[..., Any]:
+    """The callable named by MODULE:NAME, found from the current folder, or from that of the file that names it.
+
+    Raises Wrong.
+    """
+    at = settings.origin(option)
+    module_name, _, name = spec.partition(":")
+    if not module_name or not name:
+        raise Wrong(f"{settings.named(option)} takes {wanted}, not {spec!r}", at)
+    folder = os.path.abspath(at.folder) if at and at.folder else current_folder()
+    sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as why:
+        if why.name != module_name.partition(".")[0] and why.name != module_name:
+            raise Wrong(f"the application {module_name} needs {why.name}, which is not installed", at) from why
+        raise Wrong(f"there is no module {module_name} here; run httpd in the folder it is in", at) from None
+    except (Exception, SystemExit) as why:
+        told = f"importing {module_name} failed: {type(why).__name__}: {why}"
+        raise Wrong(f"{told}{_place(why, folder)}; --log-level debug shows the traceback", at) from why
+    site = getattr(module, name, None)
+    if not callable(site):
+        kind = "router" if option is Settings.app else "application"
+        raise Wrong(f"{module_name} has no {kind} {name}", at)
+    return site  # type: ignore[no-any-return]
+
+
+def _place(why: BaseException, folder: str) -> str:
+    """The last line of the application's own that has led to a failure; a SyntaxError has said it."""
+    trace, place = why.__traceback__, ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(os.path.join(folder, "")):
+            place = f" ({os.path.relpath(file, folder)}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,1 @@
+"""What a person sets, wherever it is written, as one value: `Settings`."""

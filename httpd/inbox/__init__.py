@@ -1,0 +1,1 @@
+"""Forms: what is sent to them is checked, kept durably, and then acknowledged."""

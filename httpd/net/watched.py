@@ -1,0 +1,101 @@
+"""A channel with patience: each of its states may last only so long.
+
+The end of patience is a point in time that a request moves to and fro many times; its timer is not moved with it.  A
+channel has one timer at most.  It is set anew only when the point comes nearer, and when it fires it looks whether
+patience has ended or the point is still to come.  So an exchange that goes well costs no timer, and an idle channel
+costs nothing at all until its time is up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from . import asynchat, asyncore
+from .timers import Timer, Timers
+
+__all__ = ["WatchedChat", "unsent"]
+
+
+class WatchedChat(asynchat.async_chat):
+    """An async_chat that is told when its patience has ended.  Derive from it and add `patience` and `timed_out`.
+
+    `timers` are those of the loop that serves the channel.  Whatever changes the patience outside an event of the
+    channel's own calls `watch()`.
+    """
+
+    __slots__ = ("_timer", "ask_at", "timers")
+
+    def __init__(self, timers: Timers, map: dict[int, Any] | None = None) -> None:
+        asynchat.async_chat.__init__(self, None, map)
+        self.timers = timers
+        self.ask_at = math.inf  # when a producer that has nothing yet is asked again
+        self._timer: Timer | None = None
+
+    def patience(self) -> float:
+        """When the present state will have lasted too long, on the loop's clock; infinity for never."""
+        raise NotImplementedError("must be implemented in subclass")
+
+    def timed_out(self) -> None:
+        """Patience has ended.  Leaves the state, or moves the point on."""
+        raise NotImplementedError("must be implemented in subclass")
+
+    def handle_read_event(self) -> None:
+        self.handle_read()
+        self.watch()
+
+    def handle_write_event(self) -> None:
+        self.handle_write()
+        self.watch()
+
+    def wake(self) -> None:
+        """As in async_chat; a producer that raises costs this connection, and harms no caller."""
+        self._ac_woken = True
+        asyncore.write(self)
+
+    def ac_ask_later(self, seconds: float | None) -> None:
+        """As in async_chat, but for the one who derives: `ask_at` is a part of the patience, and then `wake` is due."""
+        self.ask_at = math.inf if seconds is None else self.timers.now + seconds
+
+    def bytes_gone(self) -> int:
+        """How many bytes the peer has acknowledged: what the kernel still holds has not gone anywhere."""
+        return self.ac_bytes_sent - unsent(self.socket)
+
+    def watch(self) -> None:
+        """See to it that the timer fires when patience ends, or earlier."""
+        due = self.patience()
+        timer = self._timer
+        if timer is not None:
+            if due >= timer.when:
+                return
+            timer.cancel()
+        self._timer = self.timers.call_later(due - self.timers.now, self._look) if due < math.inf else None
+
+    def _look(self) -> None:
+        self._timer = None
+        try:
+            if self.patience() <= self.timers.now:
+                self.timed_out()
+            self.watch()
+        except Exception:
+            # As after an event: a channel that fails is not left without a timer.
+            self.handle_error()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().close()
+
+
+def unsent(sock: Any) -> int:
+    """How many bytes the kernel holds that the peer has not acknowledged; 0 where it cannot tell."""
+    try:
+        from fcntl import ioctl
+        from termios import TIOCOUTQ
+    except ImportError:
+        return 0
+    try:
+        return int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), "little")
+    except OSError:
+        return 0

@@ -1,0 +1,1 @@
+"""Several processes as one server: a parent that holds the listening sockets, and workers that it replaces."""

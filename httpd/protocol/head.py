@@ -1,0 +1,263 @@
+"""The head of a request: bytes → Head, or a Refusal.
+
+One pattern takes the request-line and one `findall` all the field lines; a good head costs no more.  What does not
+match is walked by `diagnosis`, which finds the first fault.  The rules about fields are in `fields`, those about the
+request-target here.
+
+Clients repeat themselves, so a `HeadParser` remembers what it has parsed: whole heads, and field sections, which stay
+the same while the request-line changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .diagnosis import HeadLimits, evidence_of, faulty_target, first_fault
+from .errors import Refusal
+from .fields import FieldSection, read_field_section
+from .grammar import ABSOLUTE_FORM, REQUEST_LINE, TOKEN, late, percent_decode
+from .memory import Memory
+from .message import Head
+
+__all__ = ["HeadLimits", "HeadParser", "RefusingParser", "Salvage", "parse_head", "salvage"]
+
+# How many empty lines before a request-line are skipped (RFC 9112 §2.2 asks for at least one).
+EMPTY_LINES = 2
+
+# Methods whose requests have content, so that its length must be known (RFC 9112 §6.3).
+WITH_CONTENT = frozenset({"PATCH", "POST", "PUT"})
+
+# More than there can be.
+_ANY_LENGTH = 1 << 62
+
+# What a finished head gets whose fault the diagnosis does not find.  There is none; a test says so.
+UNEXPLAINED = Refusal(400, "The head does not follow the grammar.", "RFC 9112 §2.1", 0, 0)
+
+
+# A target's path, decoded; its query; its authority, or None where it has none.
+Place = tuple[str, str, str | None]
+
+
+class HeadParser:
+    """Parses heads under given limits, and remembers what it parsed.
+
+    `max_request_line`, `max_head` and `max_body` are in bytes, `max_fields` in lines; `memory_count` and `memory_bytes`
+    bound each of the two memories, the bytes being those of the heads (what is made of them takes some times more).
+    """
+
+    __slots__ = ("_heads", "_sections", "limits")
+
+    def __init__(
+        self,
+        *,
+        max_request_line: int,
+        max_head: int,
+        max_fields: int,
+        max_body: int,
+        memory_count: int = 1024,
+        memory_bytes: int = 1 << 20,
+    ) -> None:
+        self.limits = HeadLimits(request_line=max_request_line, head=max_head, fields=max_fields, body=max_body)
+        self._heads: Memory[Head] = Memory(memory_count, memory_bytes)
+        self._sections: Memory[FieldSection] = Memory(memory_count, memory_bytes)
+
+    def parse(self, head: bytes, empty_lines: int = 0) -> Head | Refusal:
+        """What a head says, given without its final CRLF CRLF; `empty_lines` were skipped before it.
+
+        A Refusal's span counts from the first byte of `head`.
+        """
+        known = self._heads.get(head)
+        if known is not None:
+            return known
+        result = parse_head(head, self.limits, empty_lines, self._recall)
+        # With empty lines before it the same head may be refused another time.
+        if isinstance(result, Head) and not head.startswith(b"\r\n"):
+            self._heads.offer(head, result)
+        return result
+
+    def parse_longer(self, head: bytes) -> Head | None:
+        """What a head says whose one fault is that it announces more content than is usual; None if it has others."""
+        result = parse_head(head, self.limits._replace(body=_ANY_LENGTH))
+        return result if isinstance(result, Head) else None
+
+    def judge_early(self, prefix: bytes, empty_lines: int = 0) -> Refusal | None:
+        """The fault that an unfinished head shows already, or None; never another one than `parse` will find.
+
+        The cost grows with the prefix, so it is best asked when a line has ended or a limit may be passed.
+        """
+        start = _skip_empty_lines(prefix, empty_lines)
+        if isinstance(start, Refusal):
+            return start
+        fault = first_fault(prefix[start:].decode("latin-1"), self.limits, finished=False)
+        return fault and fault.moved(start)
+
+    def evidence(self, head: bytes, refusal: Refusal) -> bytes:
+        """The beginning of a refused head that shows why: the same bytes wherever the network cut what came."""
+        start = 0
+        while head.startswith(b"\r\n", start):
+            start += 2
+        if refusal.start < start:
+            return head[: refusal.start + refusal.length]
+        text = head[start:].decode("latin-1")
+        return head[: start + evidence_of(refusal.moved(-start), text, self.limits)]
+
+    def _recall(self, section: bytes, limits: HeadLimits) -> FieldSection | Refusal | None:
+        known = self._sections.get(section)
+        if known is not None:
+            return known
+        result = read_field_section(section, limits)
+        if isinstance(result, FieldSection):
+            self._sections.offer(section, result)
+        return result
+
+
+class RefusingParser(HeadParser):
+    """Parses heads where nothing is to be asked: a good one is refused, too, with this reason and rule."""
+
+    __slots__ = ("_reason", "_rule")
+
+    def __init__(self, limits: HeadLimits, reason: str, rule: str) -> None:
+        super().__init__(
+            max_request_line=limits.request_line, max_head=limits.head, max_fields=limits.fields, max_body=limits.body
+        )
+        self._reason = reason
+        self._rule = rule
+
+    def parse(self, head: bytes, empty_lines: int = 0) -> Refusal:
+        """The fault of the head, or that of asking here at all: then its span is the request-line."""
+        result = super().parse(head, empty_lines)
+        if isinstance(result, Refusal):
+            return result
+        start = len(head) - len(head.lstrip(b"\r\n"))
+        return Refusal(400, self._reason, self._rule, start, len(result.request_line))
+
+    def parse_longer(self, head: bytes) -> None:
+        """However much content is announced, it is not taken."""
+
+
+# ---- a whole head
+
+
+def parse_head(
+    head: bytes,
+    limits: HeadLimits,
+    empty_lines: int = 0,
+    read_section: Callable[[bytes, HeadLimits], FieldSection | Refusal | None] | None = None,
+) -> Head | Refusal:
+    """What a head says (RFC 9112 §3, §5, §6), given without its final CRLF CRLF; `empty_lines` were skipped before it.
+
+    `read_section` may stand in for `read_field_section`, to remember what that gave.
+    """
+    # A head of nothing was ended by empty lines.
+    start = _skip_empty_lines(head or b"\r\n\r\n", empty_lines)
+    if isinstance(start, Refusal):
+        return start
+    if start:
+        result = parse_head(head[start:], limits, EMPTY_LINES, read_section)
+        return result.moved(start) if isinstance(result, Refusal) else result
+    end = head.find(b"\r\n")
+    if end < 0:
+        end = len(head)
+    line = REQUEST_LINE.fullmatch(head[:end].decode("latin-1"))
+    if not line or end > limits.request_line or len(head) > limits.head:
+        return _refused(head, limits)
+    method = line[1]
+    place = _place(method, line[2])
+    # The section begins with the minor version, so that two versions never share what is remembered.
+    section = place and (read_section or read_field_section)(head[end - 1 :], limits)
+    if section is None or place is None:
+        return _refused(head, limits)
+    if isinstance(section, Refusal):
+        return section.moved(end - 1)
+    if section.content_length is None and method in WITH_CONTENT:
+        return Refusal(411, f"A {method} request without Content-Length.", "RFC 9112 §6.3", len(head), 0)
+    return _head(line, place, section)
+
+
+def _head(line: re.Match[str], place: Place, section: FieldSection) -> Head:
+    method, target, minor = line.groups()
+    path, query, authority = place
+    return Head(
+        request_line=line[0],
+        method=method,
+        target=target,
+        path=path,
+        query=query,
+        version="1.0" if minor == "0" else "1.1",
+        headers=section.headers,
+        host=section.host if authority is None else authority,
+        content_length=section.content_length or 0,
+        expects_continue=section.expects_continue,
+        persistent=section.persistent,
+    )
+
+
+def _refused(head: bytes, limits: HeadLimits) -> Refusal:
+    return first_fault(head.decode("latin-1"), limits, finished=True) or UNEXPLAINED
+
+
+def _skip_empty_lines(head: bytes, already: int) -> int | Refusal:
+    """Where the request-line begins (RFC 9112 §2.2)."""
+    start = 0
+    while head.startswith(b"\r\n", start):
+        already += 1
+        if already > EMPTY_LINES:
+            reason = f"More than {EMPTY_LINES} empty lines before the request-line."
+            return Refusal(400, reason, "RFC 9112 §2.2", start, 2)
+        start += 2
+    return start
+
+
+def _place(method: str, target: str) -> Place | None:
+    """Where a target points (RFC 9112 §3.2), or None where it is refused."""
+    if method == "CONNECT":
+        return None
+    if target[0] == "/" and "%" not in target:
+        path, _, query = target.partition("?")
+        return path, query, None
+    if faulty_target(method, target):
+        return None
+    absolute = ABSOLUTE_FORM.fullmatch(target)
+    if absolute:
+        # RFC 9112 §3.2.4: OPTIONS of a URI without path is OPTIONS of the server
+        nothing = "*" if method == "OPTIONS" and absolute[3] is None else "/"
+        return _decoded(absolute[2] or nothing), absolute[3] or "", absolute[1]
+    path, _, query = target.partition("?")
+    return _decoded(path), query, None
+
+
+def _decoded(path: str) -> str:
+    return percent_decode(path.encode()).decode("utf-8", "surrogateescape") if "%" in path else path
+
+
+# ---- what is left of a refused head
+
+
+class Salvage(NamedTuple):
+    """What can be told of a head that was refused, for the log line and the error page.
+
+    `request_line` is the first line as it was sent, latin-1, cut after 1,000 characters; it may hold anything but LF,
+    so who shows it escapes it.  `method` and `accept` are "" where the head has none that is well-formed.
+    """
+
+    request_line: str
+    method: str
+    accept: str
+
+
+_ACCEPT = late(r"\naccept:([\t -~]*)", re.IGNORECASE)
+
+
+def salvage(head: bytes) -> Salvage:
+    """Save what can be read of a head, refused or cut short."""
+    text = head.decode("latin-1").lstrip("\r\n")
+    line = text.partition("\n")[0].rstrip("\r")
+    method = TOKEN.match(line)
+    accept = _ACCEPT.search(text)
+    return Salvage(
+        request_line=line[:1000],
+        method=method[0] if method and line.startswith(" ", method.end()) else "",
+        accept=accept[1].strip(" \t") if accept else "",
+    )

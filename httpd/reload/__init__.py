@@ -1,0 +1,1 @@
+"""Live reload: what a browser shows follows the files.  The server runs without this room."""

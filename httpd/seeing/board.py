@@ -1,0 +1,94 @@
+"""Numbers that all processes of a server see: each writes its own in a slot, and any of them reads all.
+
+The slots lie in memory that is shared by who forks.  A slot belongs to one process at a time: whoever has the lock on
+its byte.  The kernel gives the lock back when the process ends, however it ends, and the next one that takes the slot
+goes on counting where the dead one has stopped.  So a sum never goes back, and what was counted is not lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+
+__all__ = ["Board"]
+
+# How many processes may write: more than one set of workers, as the old one finishes while the new one serves.
+SLOTS = 128
+_DOUBLE = 8
+
+
+class Board:
+    """Slots of `width` numbers each, at first 0.0; the first number of a slot is its process's.
+
+    A board is made before the fork; after it each process has its own slot.
+    """
+
+    def __init__(self, width: int, slots: int = SLOTS) -> None:
+        self.width = width
+        self.slots = slots
+        self._fd = _nameless_file()
+        os.ftruncate(self._fd, width * slots * _DOUBLE)
+        self._numbers = memoryview(mmap.mmap(self._fd, width * slots * _DOUBLE)).cast("d")
+        self._process = -1
+        self._number = -1
+        self._own = self._numbers[:0]
+
+    def own(self, begin: Callable[[memoryview[float]], None]) -> memoryview[float]:
+        """This process's slot; `begin(slot)` is called when it has just taken it.
+
+        Where all are taken, it is one that nobody else sees.
+        """
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._number = next(filter(self._lock, range(self.slots)), -1)
+            private = memoryview(bytearray(self.width * _DOUBLE)).cast("d")
+            self._own = private if self._number < 0 else self._slot(self._number)
+            begin(self._own)
+            self._own[0] = self._process
+        return self._own
+
+    def _slot(self, number: int) -> memoryview[float]:
+        return self._numbers[number * self.width : (number + 1) * self.width]
+
+    def _lock(self, number: int) -> bool:
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except OSError:
+            return False
+        return True
+
+    def used(self) -> Iterator[tuple[int, memoryview[float]]]:
+        """(number, slot) of each slot that a process has, or had."""
+        for number in range(self.slots):
+            slot = self._slot(number)
+            if slot[0]:
+                yield number, slot
+
+    def living(self) -> Iterator[tuple[int, memoryview[float]]]:
+        """(number, slot) of each process that there is."""
+        return ((number, slot) for number, slot in self.used() if slot[0] == os.getpid() or self._is_taken(number))
+
+    def _is_taken(self, number: int) -> bool:
+        if not self._lock(number):
+            return True
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, number)
+        return False
+
+    def sums(self) -> list[float]:
+        """Each number, summed over all processes that there were."""
+        return [sum(numbers) for numbers in zip(*(slot for _, slot in self.used()), strict=True)] or [0.0] * self.width
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(self._fd)
+
+
+def _nameless_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("httpd-board")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,1 @@
+"""Puts net, protocol and site together."""

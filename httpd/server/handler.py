@@ -1,0 +1,768 @@
+"""http_request_handler: the asynchat documentation's class, grown up.
+
+It reads a head with the terminator b"\\r\\n\\r\\n", then content with an integer terminator, and answers.  Its states
+and what may follow each are the table below; one method a state.  While an answer is under way the channel does not
+read, so that a client that takes nothing cannot make the server hold anything: requests sent ahead wait in the input
+buffer, at most one piece of it, and are answered in order.
+
+Time: each state has its patience (see `watched`).  Content and answers have a window of so many seconds after the
+other; in each, the peer must send or take bytes at a minimum rate.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+import math
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+from ..net import asyncore
+from ..net.interest import announced
+from ..net.producers import Broken, close_producer, finish_producer
+from ..net.report import Reporter
+from ..net.wake import Full
+from ..net.watched import WatchedChat
+from ..protocol.errors import Blocking, HTTPError, Later, Promised, Refusal
+from ..protocol.head import RefusingParser, salvage
+from ..protocol.message import Head, Request, Response, replaced
+from ..site.answers import as_response
+from ..site.error_pages import error_response, excerpt
+from ..site.templates import template_fault
+from ..site.uploads import Reader
+from .log import Log
+from .service import Service, status_line
+
+__all__ = ["TABLE", "State", "Wanted", "http_request_handler"]
+
+logger = Reporter("httpd.server")
+
+HEAD_END = b"\r\n\r\n"
+# RFC 9110 §15.2.1.  An interim response is news of HTTP/1.1, sent to its clients only, so it names that version.
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# A body up to this size is joined to its head, for one send; a copy of a larger one would cost more than a call.
+_JOINED = 65_536
+# A head or content that comes in more pieces than this is joined now and then: a piece costs more than its bytes.
+_MOST_PIECES = 1_024
+# close() with this option sends a reset: the client can tell that what it got is not all.
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+# What reads the content as it comes, why it is not taken, or None for content as any other.
+Wanted: TypeAlias = Reader | Exception | None
+
+
+class State(enum.Enum):
+    """Where a connection is in its exchange."""
+
+    READ_HEADER = "read header"
+    READ_BODY = "read body"
+    HANDLE = "handle"
+    SEND_RESPONSE = "send response"
+    LINGER = "linger"
+    CLOSED = "closed"
+
+
+READ_HEADER, READ_BODY, HANDLE = State.READ_HEADER, State.READ_BODY, State.HANDLE
+SEND_RESPONSE, LINGER, CLOSED = State.SEND_RESPONSE, State.LINGER, State.CLOSED
+
+# What may follow each state.
+TABLE: dict[State, frozenset[State]] = {
+    READ_HEADER: frozenset({READ_BODY, HANDLE, SEND_RESPONSE, LINGER, CLOSED}),
+    READ_BODY: frozenset({HANDLE, SEND_RESPONSE, CLOSED}),
+    HANDLE: frozenset({SEND_RESPONSE, CLOSED}),
+    SEND_RESPONSE: frozenset({READ_HEADER, LINGER, CLOSED}),
+    LINGER: frozenset({CLOSED}),
+    CLOSED: frozenset(),
+}
+
+
+class http_request_handler(WatchedChat):
+    """One connection's channel.
+
+    `sock` is connected and non-blocking, `addr` its peer's address, `sessions` a mapping for the site's use, `log` an
+    Log; `service` is what all connections of the server share.  `on_close(handler)` is called once at the end.
+    """
+
+    producers_may_stall = True
+    answers_after_eof = True
+    stops_when_closing = True
+    announces_all = True
+    # Whether the peer has clients of its own: then its connections are not counted as one client's.
+    speaks_for_others = False
+
+    log: Log  # type: ignore[assignment]
+
+    # Slots, because a dict of so many names would be as big as the rest of an idle connection.
+    __slots__ = (
+        "_answered", "_began", "_content_from", "_empty_lines", "_expected", "_judged", "_must_linger", "_named",
+        "_on_close", "_owed", "_persistent", "_put_off", "_reader", "_received", "_said_keep_alive", "_until",
+        "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sock: Any,
+        addr: Any,
+        sessions: Any,
+        log: Log,
+        service: Service,
+        map: dict[int, Any] | None = None,
+        on_close: Any = None,
+    ) -> None:
+        WatchedChat.__init__(self, service.timers, map)
+        self.addr = addr
+        self.peer: str = addr[0] if isinstance(addr, tuple) else ""
+        self.sessions = sessions
+        self.log = log
+        self.service = service
+        self.ac_in_buffer_size = service.limits.piece
+        self.state = READ_HEADER
+        self.since = service.timers.now
+        self.requests = 0  # how many were answered or are being answered
+        self.asked_at = 0.0  # when the first byte of the present request, or of the last, came
+        self._named = 0, ""  # which of the requests has a name in the logs, and what it is
+        self._on_close = on_close
+        self._began = service.timers.now  # when the state was entered, its head's first byte came, or its window began
+        self._window_from: int | None = None  # how many bytes had gone when the window began
+        self._until = 0.0  # when lingering ends at the latest
+        # What is being read:
+        self._received = 0  # bytes of the present head or content
+        self._empty_lines = 0  # before the present request-line (RFC 9112 §2.2)
+        self._judged = 0  # how much of the unfinished head was looked at
+        self._expected: Head | None = None  # the head whose content is being read
+        self._reader: Reader | None = None  # what reads it, and keeps its files until the answer is sent
+        # What is being answered:
+        self._put_off: Head | None = None  # the head whose answer others are working on
+        self._said_keep_alive = False
+        self._persistent = False  # whether to read on after this answer
+        self._must_linger = False  # whether input may be unread after this answer
+        self._answered: tuple[Head | str, int] | None = None  # what to log: head or request-line, status
+        self._owed: int | None = None  # how much content the producer still owes
+        self._content_from = 0  # what ac_bytes_sent is when the head is sent, and the content begins
+        self.set_terminator(HEAD_END)
+        self.set_socket(sock)
+        self.connected = True
+        self.watch()
+
+    @property
+    def asked(self) -> Head | str | None:
+        """What is being read or answered: a head, what stands where one should be, or None where nothing is."""
+        if self._answered is not None:
+            return self._answered[0]
+        return self._expected or self._put_off
+
+    # ---- events
+
+    def wake(self) -> None:
+        # Only where we waited for the producer: it must not buy time for a client that takes nothing.
+        if self._ac_stalled:
+            self._began = self.timers.now
+        super().wake()
+
+    @announced
+    def readable(self) -> bool:
+        """Whether to wait for data.  While content has nothing yet, a piece is read ahead: to see who leaves."""
+        return not self._ac_eof and (not self._ac_paused or (self._ac_stalled and not self._ac_in_data))
+
+    def handle_eof(self) -> None:
+        if self.state is SEND_RESPONSE and self._ac_stalled and self._owed is None:
+            # Content without a known length may have nothing for ever, and nobody would find out.
+            self.cut()
+        else:
+            super().handle_eof()
+
+    def take_input(self) -> None:
+        super().take_input()
+        if self.incoming and self.state is READ_HEADER:
+            self._judge_unfinished()
+
+    def collect_incoming_data(self, data: bytes) -> None:
+        if self.state is READ_HEADER:
+            if not self._received:
+                self._began = self.timers.now
+        elif self.state is LINGER:
+            self._began = self.timers.now
+            return
+        elif self._reader is not None and self.state is READ_BODY:
+            self._received += len(data)
+            self.read_form(partial(self._reader.feed, data))
+            return
+        self.incoming.append(data)
+        self._received += len(data)
+        if len(self.incoming) > _MOST_PIECES:
+            self.incoming.append(self.take_collected())
+
+    def found_terminator(self) -> None:
+        data = self.take_collected()
+        if self.state is READ_HEADER:
+            self.found_head(data)
+        elif self.state is READ_BODY and self._expected is not None:
+            self.found_body(Request(self._expected, data, self.peer))
+
+    def take_collected(self) -> bytes:
+        """What was collected since the last terminator."""
+        incoming = self.incoming
+        data = incoming[0] if len(incoming) == 1 else b"".join(incoming)
+        incoming.clear()
+        return data
+
+    def set_state(self, new: State) -> None:
+        """Go to another state; its patience begins now."""
+        self.state = new
+        self._began = self.timers.now
+        self._window_from = None
+        self._received = 0
+
+    # ---- READ_HEADER
+
+    def found_head(self, head: bytes) -> None:
+        """A head is complete: refuse it, read its content, or answer it."""
+        if not head and self._empty_lines == 0:
+            # Two empty lines are a terminator too.
+            self._empty_lines = 2
+            return
+        self.asked_at = self._began
+        verdict = self.service.parser.parse(head, self._empty_lines)
+        self._empty_lines = 0
+        self._judged = 0
+        if isinstance(verdict, Refusal):
+            self._refuse_unless_wanted(verdict, head)
+        elif verdict.content_length:
+            self.ask_first(verdict, partial(self.expect_body, verdict))
+        else:
+            self.handle_request(Request(verdict, b"", self.peer))
+
+    def _refuse_unless_wanted(self, refusal: Refusal, head: bytes) -> None:
+        """Refuse a head.  Content that is too long elsewhere may be welcome where it goes."""
+        longer = self.service.parser.parse_longer(head) if refusal.status == 413 else None
+        if longer is None:
+            self.refuse(refusal, head)
+        else:
+            expect = partial(self.expect_body, longer)
+            self.ask_first(longer, lambda wanted: expect(wanted) if wanted else self.refuse(refusal, head))
+
+    def _judge_unfinished(self) -> None:
+        """Refuse a head that can no longer become good, without waiting for its end.
+
+        Only whole lines are judged, so there is something to judge only where a line or a limit was passed.
+        """
+        limits = self.service.limits
+        held = self.ac_in_buffer
+        before, self._judged = self._judged, self._received
+        passed = before <= limits.request_line < self._received or before <= limits.head < self._received
+        # Two bytes tell a TLS hello, which has no lines.
+        if before > 1 and not passed and b"\n" not in held and b"\n" not in self.incoming[-1]:
+            return
+        head = self.take_collected()
+        refusal = self.service.parser.judge_early(head + held, self._empty_lines)
+        if refusal is not None:
+            self.refuse(refusal, head)
+        else:
+            self.incoming.append(head)
+
+    # ---- READ_BODY
+
+    def ask_first(self, head: Head, then: Callable[[Wanted], object]) -> None:
+        """Ask the site about content that is still to come, and go on with what it says, when it knows."""
+        try:
+            wanted = self.ask_before(head)
+        except Later as raised:
+            self.pause_input()
+            self.service.beside(raised.with_traceback(None).work, partial(self.found_out, head, then))
+        else:
+            then(wanted)
+
+    def found_out(self, head: Head, then: Callable[[Wanted], object], error: BaseException | None) -> None:
+        """Ask again; where the site's work has failed, say so.  The client may have gone meanwhile."""
+        try:
+            if self.state is not READ_HEADER:
+                return
+            if error is not None:
+                self.respond_early(head, error)
+            else:
+                self.ask_first(head, then)
+            if self.state is READ_BODY:
+                self.resume_input()
+            self.watch()
+        except Exception:
+            self.handle_error()
+
+    def ask_before(self, head: Head) -> Wanted:
+        """What the site's `check(request)` says of content that is still to come.
+
+        It is what reads a form as it comes, the error that need not wait for it (RFC 9110 §10.1.1), or None: it is
+        content as any other.  Raises Later where the site has to find that out.
+        """
+        check = getattr(self.service.site, "check", None)
+        if check is None:
+            return None
+        most = self.service.limits.body
+        try:
+            body = check(self.early_request(head))
+        except Later:
+            raise
+        except Exception as error:
+            # Short content is read and dropped, and the connection goes on.
+            return error if head.expects_continue or head.content_length > most else None
+        try:
+            return body and body.reader(head, most)  # type: ignore[no-any-return]
+        except Exception as error:
+            return error
+
+    def early_request(self, head: Head) -> Request:
+        """A request whose content is still to come."""
+        return Request(head, b"", self.peer)
+
+    def expect_body(self, head: Head, wanted: Wanted) -> None:
+        """Read content of the announced length; what is not wanted gets its refusal instead."""
+        if isinstance(wanted, Exception):
+            self.respond_early(head, wanted)
+            return
+        self._reader = wanted
+        self._expected = head
+        self.set_state(READ_BODY)
+        self.set_terminator(head.content_length)
+        if head.expects_continue:
+            # Also where the content has come along: what is answered must not depend on where the bytes were cut.
+            self.push(CONTINUE)
+
+    def found_body(self, request: Request) -> None:
+        """All content is here."""
+        reader = self._reader
+        if reader is None or self.read_form(lambda: request.has_form(*reader.finish())):
+            self.handle_request(request)
+
+    def read_form(self, step: Callable[[], object]) -> bool:
+        """Have the reader take a step; if it cannot, that is answered now, whatever is still to come."""
+        assert self._expected is not None
+        try:
+            step()
+        except Exception as error:
+            self.respond_early(self._expected, error)
+            return False
+        return True
+
+    def respond_early(self, head: Head, error: BaseException) -> None:
+        """Answer before the content is here.  Nobody can tell whether it still comes, so what comes has no frame."""
+        self._must_linger = True
+        self.requests += 1
+        page = self.error_page(head, error) if isinstance(error, HTTPError) else self.failed(head, error)
+        self.respond(head, page)
+
+    def close_reader(self) -> None:
+        """Give back what the form takes that was read here."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # ---- HANDLE
+
+    def handle_request(self, request: Request) -> None:
+        """Have the site answer, and send what it returns."""
+        self._expected = None
+        self.set_state(HANDLE)
+        self.requests += 1
+        self.ask_site(request)
+
+    def ask_site(self, request: Request) -> bool:
+        """Answer now, or when the work is done that the site waits for; whether it was now."""
+        try:
+            response = self.answer(request)
+        except Later as raised:
+            # With its traceback it would keep itself alive, and the request with it.
+            later = raised.with_traceback(None)
+        else:
+            self.respond(request.head, response)
+            return True
+        self.put_off(request, later)
+        return False
+
+    def put_off(self, request: Request, later: Later) -> None:
+        """Have the work done that the site waits for, or say that there is too much of it."""
+        self.pause_input()
+        self._put_off = request.head
+        then = partial(self.work_done, request)
+        if not isinstance(later, Promised):
+            self.service.beside(later.work, then)
+            return
+        request.waited_for = later
+        later.begin(self.service.call, then)
+        if isinstance(later, Blocking):
+            self._into_pool(request, later)
+            return
+        try:
+            later.work(later)
+        except Exception as error:
+            self.service.call(later.done, error)
+
+    def _into_pool(self, request: Request, later: Blocking) -> None:
+        try:
+            self.service.pool(partial(self.work_on, later), later.done)
+        except Full:
+            self._drop_answer(request)
+            busy = HTTPError(503, "Too many requests wait already.", [("Retry-After", "1")])
+            self.respond(request.head, self.error_page(request.head, busy))
+
+    def work_on(self, later: Blocking) -> None:
+        """In a thread: do the work, unless the client has gone while it waited for its turn."""
+        if self.state is HANDLE:
+            later.work(later)
+
+    def work_done(self, request: Request, error: BaseException | None) -> None:
+        """Ask the site again; where its work has failed, say so.  The client may have gone meanwhile."""
+        self._put_off = None
+        try:
+            if self.state is not HANDLE:
+                self._drop_answer(request)
+                return
+            if error is not None:
+                self.respond(request.head, self.failed(request.head, error))
+            elif self.ask_site(request):
+                self._drop_answer(request)
+            self.watch()
+        except Exception:
+            self.handle_error()
+
+    def _drop_answer(self, request: Request) -> None:
+        """Close the answer that work has come to, if nobody has taken it: what makes its content must not go on."""
+        later, request.waited_for = request.waited_for, None
+        answer = later and later.take()
+        if isinstance(answer, Response):
+            self._close_body(answer)
+
+    def answer(self, request: Request) -> Response:
+        """The site's response, or the error page for what it raised.  Raises Later."""
+        site = self.service.site
+        try:
+            try:
+                return as_response(site(request), site)
+            except HTTPError as error:
+                return self.error_page(request.head, error)
+        except Later:
+            raise
+        except Exception:
+            return self.failed(request.head)
+
+    def error_page(self, head: Head, error: HTTPError) -> Response:
+        """The page for what a site raised on purpose."""
+        headers = replaced(error.headers, self.service.headers)
+        accept = head.headers.get("accept")
+        return error_response(error.status, error.detail, accept=accept, headers=headers, fields=error.fields)
+
+    def failed(self, head: Head, error: BaseException | None = None) -> Response:
+        """The page for what a site raised by mistake; the traceback, of `error` or what is handled, goes to the log.
+
+        Of a template's mistake the place says more: it takes one line.
+        """
+        error = error or sys.exception()
+        name = self.request_id(head)
+        if told := template_fault(error):
+            logger.error("answering %s failed (request %s): %s", head.request_line, name, told)
+            logger.debug("the same with its traceback", exc_info=error)
+        else:
+            logger.error("answering %s failed (request %s)", head.request_line, name, exc_info=error)
+        return error_response(500, accept=head.headers.get("accept"), headers=self.service.headers)
+
+    # ---- SEND_RESPONSE
+
+    def respond(self, head: Head, response: Response) -> None:
+        """Send a response to a parsed request; one that cannot be sent as it says becomes a 500."""
+        try:
+            fields = response.fields
+            if not _is_bodiless(head, response):
+                _check_length(response)
+        except Exception:
+            failed = self.failed(head)
+            self._close_body(response)
+            response, fields = failed, failed.fields
+        self._persistent = self._persists(head, response)
+        self._answered = (head, response.status)
+        self.send_response(response, fields, _is_bodiless(head, response))
+
+    def _persists(self, head: Head, response: Response) -> bool:
+        """Whether the connection goes on after this answer (RFC 9112 §9.3)."""
+        wanted = self._said_keep_alive if head.persistent is None else head.persistent
+        persistent = (
+            wanted
+            and not self._must_linger
+            and response.length is not None
+            and self.requests < self.service.limits.requests
+            and not self.service.draining
+        )
+        if not persistent and (wanted or head.version != "1.0" or head.content_length):
+            # Something may still come: the next request, what was sent ahead of an end, a line end after content.
+            self._must_linger = True
+        self._said_keep_alive = persistent
+        return persistent
+
+    def send_response(self, response: Response, fields: bytes, bodiless: bool) -> None:
+        """Put head and content into the queue, and send what can be sent at once."""
+        self.set_state(SEND_RESPONSE)
+        self._owed = None
+        head = status_line(response.status) + self.service.common_fields(self._persistent) + fields
+        # A 100 may still wait for room.
+        waiting = sum(len(item) for item in self._ac_fifo if item) if self._ac_fifo else 0
+        self._content_from = self.ac_bytes_sent + waiting + len(head)
+        body = response.body
+        if bodiless:
+            self._close_body(response)
+            self.push(head)
+        elif not isinstance(body, bytes):
+            self.ac_enqueue(head)
+            self._owed = response.length
+            self.push_with_producer(body)
+        elif len(body) <= _JOINED:
+            self.push(head + body)
+        else:
+            self.ac_enqueue(head)
+            self.push(body)
+        if self.state is SEND_RESPONSE:
+            self.pause_input()
+
+    def _close_body(self, response: Response) -> None:
+        try:
+            close_producer(response.body)
+        except Exception:
+            logger.exception("closing %r failed", response.body)
+
+    def ac_refill(self, producer: Any) -> bytes | None:
+        """Ask the content's producer for more; raises ValueError when it gives more or less than was announced."""
+        try:
+            data = super().ac_refill(producer)
+        except Broken:
+            raise
+        except OSError as why:
+            # Its errno may be that of a lost connection: taken for the end of this one, half would look whole.
+            raise RuntimeError(f"{producer!r} failed") from why
+        if data is None:
+            # All before it has gone, and it is the producer who keeps the client waiting, not the client us.
+            self._began = self.timers.now
+        elif self._owed is not None:
+            self._owed -= len(data)
+            if self._owed < 0 or (not data and self._owed):
+                raise ValueError(f"{producer!r} gives another length than was announced")
+        return data
+
+    def output_sent(self) -> None:
+        if self.state is SEND_RESPONSE:
+            self.response_sent()
+
+    def response_sent(self) -> None:
+        """The answer is with the kernel, whole: read on, linger, or close."""
+        self._log_answer()
+        if self._reader is not None:
+            self.close_reader()
+        if self._persistent:
+            self.set_state(READ_HEADER)
+            self.set_terminator(HEAD_END)
+            if self._ac_paused:
+                self.resume_input()
+        elif self._must_linger or self.ac_in_buffer:
+            self.linger()
+        else:
+            self.close()
+
+    def _log_answer(self) -> None:
+        if self._answered is None:
+            return
+        (asked, status), self._answered = self._answered, None
+        size = max(0, self.ac_bytes_sent - self._content_from)
+        if isinstance(asked, Head):
+            self.log.answered(asked, self.peer, status, size, self)
+        else:
+            self.log.refused(asked, self.peer, status, size, self)
+
+    def request_id(self, asked: Head | str) -> str:
+        """What the present request is called in the logs, made when it is first asked for; `asked` is its head or its
+        request-line.
+        """
+        if self._named[0] != self.requests:
+            self._named = self.requests, self.service.ids.name(asked, self.peer)
+        return self._named[1]
+
+    def refuse(self, refusal: Refusal, head: bytes) -> None:
+        """Answer bytes that are no request with their refusal; then linger and close, for what follows has no frame."""
+        if self.state is READ_HEADER:
+            self.asked_at = self._began
+        evidence = self.service.parser.evidence(head, refusal)
+        told = salvage(evidence)
+        response = error_response(
+            refusal.status,
+            refusal.reason,
+            accept=told.accept,
+            headers=self.service.headers,
+            refusal=refusal,
+            guilty=excerpt(evidence, refusal),
+        )
+        self._answered = (told.request_line, refusal.status)
+        self._persistent = self._said_keep_alive = False
+        self._must_linger = True
+        self.requests += 1
+        self.send_response(response, response.fields, told.method == "HEAD")
+
+    def must_speak_tls(self) -> None:
+        """The peer speaks plainly where TLS is spoken: whatever it asks is refused, and it is told why."""
+        self.service = copy.copy(self.service)
+        told = "This looks like plain HTTP; the port speaks TLS: the address begins with https://."
+        self.service.parser = RefusingParser(self.service.parser.limits, told, "RFC 9110 §4.2.2")
+
+    def turn_away(self) -> None:
+        """Answer 503 to whatever may be asked here, and linger."""
+        self._must_linger = True
+        busy = self.service.busy
+        self.send_response(busy, busy.fields, False)
+
+    # ---- LINGER
+
+    def linger(self) -> None:
+        """Say that nothing more comes, and read on for a while: closing now could take the answer from the client."""
+        self.set_state(LINGER)
+        self._until = self.timers.now + self.service.limits.linger_time
+        self.set_terminator(None)
+        self.ac_in_buffer = b""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        if self._ac_paused:
+            self.resume_input()
+        self.watch()
+
+    # ---- time
+
+    def patience(self) -> float:
+        limits, state = self.service.limits, self.state
+        if state is READ_HEADER:
+            if self._ac_paused:
+                # It is we who have to find out something.
+                return math.inf
+            return self._began + (limits.header_time if self._received else limits.idle_time)
+        if state is SEND_RESPONSE:
+            # While a producer has nothing yet, it is not the client who keeps us waiting.
+            return self.ask_at if self._ac_stalled else self._began + limits.stall_time
+        if state is READ_BODY:
+            return self._began + limits.body_time
+        if state is LINGER:
+            return min(self._began + limits.linger_pause, self._until)
+        return math.inf
+
+    def _keeps_going(self) -> bool:
+        """Whether the peer has sent or taken enough in the window that ends now; begins the next."""
+        limits, seconds = self.service.limits, self.timers.now - self._began
+        if self.state is READ_BODY:
+            before, now, rate = self._window_from or 0, self._received, limits.body_rate
+        else:
+            # How much the kernel held at first is known from now on.
+            now, rate = self.bytes_gone(), limits.stall_rate
+            before = now - math.ceil(rate * seconds) if self._window_from is None else self._window_from
+        self._began, self._window_from = self.timers.now, now
+        return now - before >= rate * seconds
+
+    def timed_out(self) -> None:
+        if self.state is SEND_RESPONSE and self._ac_stalled:
+            self.wake()
+        elif self.state not in (READ_BODY, SEND_RESPONSE) or not self._keeps_going():
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Patience has ended, and nothing speaks for the peer."""
+        if self.state is SEND_RESPONSE:
+            self.cut()
+        elif self.state is READ_BODY or (self.state is READ_HEADER and self._received):
+            # What has come of the content is of no more use.
+            collected = self.take_collected()
+            head = collected if self.state is READ_HEADER else b""
+            what = "The head" if self.state is READ_HEADER else "The content"
+            refusal = Refusal(408, f"{what} of the request came too slowly.", "RFC 9110 §15.5.9", len(head), 0)
+            self.refuse(refusal, head if self._expected is None else _beginning(self._expected))
+        else:
+            self.close()
+
+    # ---- the end
+
+    def finish(self) -> None:
+        """The server stops: an idle connection closes now, another after the answer it waits for."""
+        if self.idle:
+            self.close()
+        elif self.state is SEND_RESPONSE:
+            if self._persistent:
+                # It was told otherwise, so its next request may be under way.
+                self._persistent = False
+                self._must_linger = True
+            self._finish_content()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has come of a next request."""
+        return self.state is READ_HEADER and not self._received
+
+    def take_leave(self) -> None:
+        """An idle connection closes, of a server that has waited for a last request: one that has come by now is
+        answered, and one that is under way meets an end, not a reset.
+        """
+        if self.idle:
+            asyncore.read(self)
+        if self.idle:
+            self.linger()
+
+    def _finish_content(self) -> None:
+        for producer in list(self._ac_fifo):
+            try:
+                finish_producer(producer)
+            except Exception:
+                logger.exception("finishing %r failed", producer)
+
+    def handle_error(self) -> None:
+        """Something raised while an event was handled: log it, and cut the connection."""
+        who, why = self.peer or "a unix socket", sys.exc_info()[1]
+        if isinstance(why, Broken):
+            logger.warning("connection from %s cut: %s", who, why.strerror)
+        else:
+            logger.exception("connection from %s failed in state %s", who, self.state.value)
+        self.cut()
+
+    def cut(self) -> None:
+        """Close with a reset, so that the client can tell that what it got is not all."""
+        if self.state is not CLOSED:
+            try:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            except OSError:
+                pass
+            self.close()
+
+    def close(self) -> None:
+        if self.state is CLOSED:
+            return
+        self._log_answer()
+        self.set_state(CLOSED)
+        self.incoming.clear()
+        self.close_reader()
+        try:
+            super().close()
+        finally:
+            if self._on_close is not None:
+                self._on_close(self)
+
+
+def _beginning(head: Head) -> bytes:
+    """What an error page says of a head, and needs of it, as bytes."""
+    return f"{head.request_line}\r\nAccept: {head.headers.get('accept')}\r\n".encode("latin-1")
+
+
+def _is_bodiless(head: Head, response: Response) -> bool:
+    """Whether an answer ends with its head (RFC 9110 §6.4.1)."""
+    return head.method == "HEAD" or response.status in (204, 304)
+
+
+def _check_length(response: Response) -> None:
+    """Raise ValueError where the content is known to have another length than is announced."""
+    body = response.body
+    length = len(body) if isinstance(body, bytes) else getattr(body, "remaining", response.length)
+    if length != response.length and response.length is not None:
+        raise ValueError(f"the content has {length} bytes, not {response.length}")

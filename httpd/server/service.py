@@ -1,0 +1,108 @@
+"""What all connections of one server share: the site, the limits, the parser, the time of day."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable
+
+from ..net.timers import Timers
+from ..net.wake import at_once, directly
+from ..protocol.errors import reason_phrase
+from ..protocol.head import HeadParser
+from ..protocol.message import Request, Response, render_fields
+from ..protocol.validators import http_date
+from ..site.answers import NOSNIFF
+from ..site.wrapping import WithHeaders
+from .limits import Limits
+from .request_ids import RequestIds
+
+__all__ = ["BUSY", "Beside", "Service", "Site", "status_line"]
+
+Site = Callable[[Request], Response]
+Beside = Callable[[Callable[[], object], Callable[[BaseException | None], object]], None]
+
+# What one connection too many is told.
+BUSY = b"503 Too many connections now\n"
+
+_status_lines: dict[int, bytes] = {}
+
+
+def status_line(status: int) -> bytes:
+    """The status-line with its CRLF (RFC 9112 §4).  This is an HTTP/1.0 server, and says so."""
+    line = _status_lines.get(status)
+    if line is None:
+        line = _status_lines[status] = f"HTTP/1.0 {status} {reason_phrase(status)}\r\n".encode("ascii")
+    return line
+
+
+class Service:
+    """One server's shared values.  `server_name` is the Server field's value, "" for none; `headers` are field lines
+    of every answer, error pages included.
+
+    A site may have a `check(request)` that raises the HTTPError which no content can avert: a client that waits with
+    its content is told at once; the request has none yet.  It may raise Later, and is asked again before any is read.
+
+    `beside(work, then)` makes the call `work()` without holding up the loop, and then, in the loop, `then(error)` with
+    the exception that the work has raised, or None.  `pool` does the same with work that waits, many pieces at once;
+    it raises `Full` when it has too many.  `call(function, *args)` has the loop make a call, from any thread.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        limits: Limits,
+        timers: Timers,
+        server_name: str = "httpd",
+        headers: Iterable[tuple[str, str]] = (),
+        beside: Beside = at_once,
+        pool: Beside = at_once,
+        call: Callable[..., object] = directly,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.headers = tuple(headers)
+        self.site = WithHeaders(site, self.headers) if self.headers else site
+        self.limits = limits
+        self.timers = timers
+        self.parser = HeadParser(
+            max_request_line=limits.request_line,
+            max_head=limits.head,
+            max_fields=limits.fields,
+            max_body=limits.body,
+        )
+        self.draining = False
+        self.replaced = False  # whether others go on in its place, if it drains
+        self.ids = RequestIds()
+        busy = Response(BUSY, 503, [("Retry-After", "1"), NOSNIFF], content_type="text/plain; charset=utf-8")
+        self.busy = busy.wrapped(self.headers)
+        self.beside = beside
+        self.pool = pool
+        self.call = call
+        # A name that would break every head is refused now.
+        render_fields([("Server", server_name)])
+        self.server_name = server_name
+        self._server = f"Server: {server_name}\r\n" if server_name else ""
+        self._wall_clock = wall_clock
+        self._taken_at = -1.0
+        self._second = -1
+        self._common = (b"", b"")
+
+    def for_passing(self, site: Site) -> Service:
+        """The same for a site that only sends its clients elsewhere: each answer ends its connection, and none has the
+        field lines of every answer.
+        """
+        other = copy.copy(self)
+        other.site, other.headers, other.draining = site, (), True
+        return other
+
+    def common_fields(self, persistent: bool) -> bytes:
+        """The field lines of every response: Date, Server, Connection.  The time is looked at once a turn."""
+        if self._taken_at != self.timers.now:
+            self._taken_at = self.timers.now
+            second = int(self._wall_clock())
+            if second != self._second:
+                self._second = second
+                dated = f"Date: {http_date(second)}\r\n{self._server}Connection: "
+                self._common = (f"{dated}close\r\n".encode("ascii"), f"{dated}keep-alive\r\n".encode("ascii"))
+        return self._common[persistent]

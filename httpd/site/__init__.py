@@ -1,0 +1,1 @@
+"""A Request becomes a Response.  Knows no socket."""

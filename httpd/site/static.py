@@ -1,0 +1,113 @@
+"""A folder of files, served.
+
+A request for a file that is remembered costs one dict look-up, one `os.stat` and a comparison, and the same again
+where an encoded form of it is sent instead; everything slower stands in `lookup`.  What is served, and what is not, is
+decided in `root`; how a file becomes responses in `entities`; what its encoded forms are in `siblings`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+from ..protocol.message import Request, Response
+from .answers import answer_method
+from .entities import Entities
+from .files import Files, answer
+from .lookup import Guard, Lookup
+from .root import Root, Symlinks
+from .rule_files import RuleFiles
+
+__all__ = ["StaticFiles"]
+
+# What makes a GET more than a plain one: conditions (RFC 9110 §13.1), a Range (§14.2).  If-Range is nothing without it.
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "range"})
+# What is judged before If-None-Match (§13.2.2).
+_FIRST_CONDITIONS = frozenset({"if-match", "if-unmodified-since"})
+# What asks for a resource that is there, or was.
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class StaticFiles:
+    """The site that a folder is.
+
+    A folder's own page is its `index`; without one it is a listing, or 403 where `listing` is off.  With `archives`
+    what is listed can be downloaded as a whole.  `guard` says who may have what.  `symlinks` says which links are
+    followed: those whose target is "inside" the folder, "none" or "all".  With `spa` the folder holds
+    a single-page application: paths that lead nowhere and have no extension are its own, and get its `index`.
+    `headers` are field lines for every file.  `entities` is the cache, for whoever wants other bounds or another clock.
+    `clock`, in seconds, says when to look for other rules (`redirects`, `header_rules`) and encoded forms.
+    Raises NotADirectoryError where there is no such folder, ValueError for field lines that cannot be sent.
+    """
+
+    methods = ("GET", "HEAD")
+
+    def __init__(
+        self,
+        root: str | bytes | os.PathLike[str],
+        *,
+        index: str = "index.html",
+        listing: bool = True,
+        archives: bool = True,
+        guard: Guard | None = None,
+        symlinks: Symlinks = "inside",
+        spa: bool = False,
+        headers: Iterable[tuple[str, str]] = (),
+        entities: Entities | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.root = Root(root, symlinks=symlinks)
+        self.entities = Entities() if entities is None else entities
+        self._files = Files(self.root, headers, self.entities)
+        self._rules = RuleFiles(self.root, clock)
+        self._lookup = Lookup(
+            self._files,
+            self._rules,
+            index=os.fsencode(index),
+            listing=listing,
+            archives=archives,
+            guard=guard,
+            spa=spa,
+        )
+
+    def __call__(self, request: Request, path: str | None = None) -> Response:
+        """Answer a request, by its own path or by the one below a mount's prefix.
+
+        Raises HTTPError: 404, 403, 405 with Allow, 412, 416, 501, and 503 where descriptors have run out.
+        """
+        head = request.head
+        if path is None:
+            path = head.path
+        rules = self._rules
+        if rules.clock() >= rules.due:
+            self._look_around()
+        entity = self.entities.find(path)
+        if entity is not None and entity.codings:
+            entity = self._files.in_coding(entity, path, head.headers)
+        if entity is not None and head.method == "GET":
+            headers = head.headers
+            if headers.lacks(_CONDITIONS):
+                return entity.whole or entity.stream()
+            if headers.get("if-none-match") == entity.etag and headers.lacks(_FIRST_CONDITIONS):
+                return entity.not_modified
+        if head.method not in self.methods:
+            return self._refuse(request, path)
+        return self._lookup(request, path) if entity is None else answer(entity, head)
+
+    def _look_around(self) -> None:
+        """Once a second: are there other rules, or other encoded forms?"""
+        self.entities.look_again()
+        if self._rules.look():
+            # What is remembered has the field lines of the old rules.
+            self.entities.clear()
+
+    def check(self, request: Request, path: str | None = None) -> None:
+        """Raise the HTTPError that awaits a method that files do not take: 404, 405 or 501."""
+        if request.method not in self.methods:
+            self._refuse(request, request.path if path is None else path)
+
+    def _refuse(self, request: Request, path: str) -> Response:
+        """A method other than GET and HEAD: 404 where there is nothing to begin with."""
+        moved = self._lookup.elsewhere(path, request.path, request.query) if request.method in _CHANGING else None
+        return answer_method(request.method, self.methods) if moved is None else moved

@@ -1,0 +1,1 @@
+"""Durable storage: what it says is stored outlives the program, the machine's fall and a full disk."""

@@ -1,0 +1,177 @@
+"""Events in a terminal: one aligned line each, in as many columns as the width allows.
+
+Colour goes to a terminal only, and not where NO_COLOR is set.  What came from the network is made harmless: no control
+character, nor anything else that a terminal would act on, gets through.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+from unicodedata import combining, east_asian_width
+
+from ..site.error_pages import visible
+from .events import Event, Received, Refilled, Refused, is_input
+from .laws import Broken
+from .sentences import counted, sentence
+
+__all__ = ["Screen", "columns_of", "harmless", "shortened"]
+
+# Where what was said is written to something that is not a terminal, lines need no end but may be read by a person.
+_MOST_EXCERPT = 60
+# Below these widths a line has no turn, no time, no namespace.
+_WITH_TURN, _WITH_TIME, _WITH_NAMESPACE = 120, 110, 72
+
+_COLOURS = {"channel": "36", "chat": "33", "http": "32", "app": "35", "loop": "90", "trace": "90"}
+# How many broken laws are told one by one.
+_MOST_BROKEN = 20
+_RED, _GREEN, _FAINT, _BOLD = "31", "32", "90", "1"
+
+# How a text looks where the encoding lacks a character.
+_PLAIN = {"“": '"', "”": '"', "…": "...", "§": "section ", "■": ".", "✗": "X", "█": "#", "░": "-", "›": ">", "–": "-"}
+
+
+class Screen:
+    """Lines for a stream; `width` is None where lines may be as long as they are."""
+
+    def __init__(self, stream: TextIO | None = None, env: Mapping[str, str] = os.environ) -> None:
+        self.stream = sys.stdout if stream is None else stream
+        self.is_terminal = self.stream.isatty()
+        self.colours = self.is_terminal and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
+        self.width = _width(env) if self.is_terminal or env.get("COLUMNS", "").isdecimal() else None
+        self._encoding = getattr(self.stream, "encoding", None) or "ascii"
+
+    # ---- writing
+
+    def write(self, line: str) -> None:
+        """A line, with its end.  Raises OSError as the stream does, BrokenPipeError where nobody reads."""
+        self.stream.write(self._encodable(line) + "\n")
+
+    def _encodable(self, text: str) -> str:
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:
+            text = "".join(_PLAIN.get(letter, letter) for letter in text)
+            return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+        return text
+
+    def coloured(self, text: str, colour: str) -> str:
+        """Text in a colour, where there are colours."""
+        return f"\x1b[{colour}m{text}\x1b[m" if self.colours and text else text
+
+    # ---- events
+
+    def event(self, event: Event, connection: int | None = None) -> None:
+        """One event's line; `connection` is named where there are several."""
+        columns, rest = self._columns(event, connection)
+        room = None if self.width is None else max(10, self.width - sum(len(text) + 1 for text, _ in columns))
+        said = harmless(sentence(event.what))
+        shown = shortened(said, room)
+        red = type(event.what) is Refused
+        parts = [self.coloured(text, colour) for text, colour in columns]
+        parts.append(self.coloured(shown, _RED) if red else shown)
+        left = _MOST_EXCERPT if room is None else room - columns_of(said) - 1
+        if rest and left >= 12:
+            parts.append(self.coloured(shortened(rest, left), _FAINT))
+        self.write(" ".join(parts))
+
+    def _columns(self, event: Event, connection: int | None) -> tuple[list[tuple[str, str]], str]:
+        """([text, colour] of what stands before the sentence; the bytes that may stand after it)."""
+        width = self.width or _WITH_TURN
+        namespace, _, name = event.name.partition(":")
+        colour = _RED if type(event.what) is Refused else _COLOURS[namespace]
+        columns = []
+        if connection is not None:
+            columns.append((f"#{connection:<3}", _BOLD))
+        columns.append((f"{event.n:>4}", _FAINT))
+        if width >= _WITH_TIME:
+            columns.append((f"{event.t:>10.3f}", _FAINT))
+        if width >= _WITH_TURN:
+            columns.append((f"{event.tick:>5}", _FAINT))
+        columns.append(("›" if is_input(event.what) else " ", _BOLD))
+        columns.append((f"{event.name:<21}" if width >= _WITH_NAMESPACE else f"{name:<16}", colour))
+        return columns, _bytes_of(event.what)
+
+    def heading(self, title: str) -> None:
+        """A title, and what the columns are."""
+        self.write(self.coloured(shortened(harmless(title), self.width), _BOLD))
+        width = self.width or _WITH_TURN
+        text = "   n"
+        text += "         ms" if width >= _WITH_TIME else ""
+        text += "  turn" if width >= _WITH_TURN else ""
+        text += "   " + (f"{'event':<21}" if width >= _WITH_NAMESPACE else f"{'event':<16}")
+        self.write(self.coloured(shortened(f"{text} what happened", self.width), _FAINT))
+
+    # ---- verdicts
+
+    def laws(self, broken: list[Broken], events: int) -> None:
+        """Whether the laws hold."""
+        if not broken:
+            self.verdict(f"{counted(events, 'event')}; every law holds.", holds=True)
+        for one in broken[:_MOST_BROKEN]:
+            self.verdict(f"broken: {one}", holds=False)
+        if len(broken) > _MOST_BROKEN:
+            self.verdict(f"and {counted(len(broken) - _MOST_BROKEN, 'other')}", holds=False)
+
+    def verdict(self, text: str, *, holds: bool) -> None:
+        """A sentence in green or red."""
+        self.write(self.coloured(harmless(text), _GREEN if holds else _RED))
+
+    def squares(self, marks: list[bool]) -> None:
+        """A square for each cut, whether all is as without it; rows begin with the place of their first cut."""
+        room = (self.width or 80) - 8
+        row = max(10, min(100, room // 10 * 10)) if room >= 10 else max(1, room)
+        for begin in range(0, len(marks), row):
+            some = marks[begin : begin + row]
+            text = "".join(self.coloured("■", _GREEN) if same else self.coloured("✗", _RED) for same in some)
+            self.write(f"{self.coloured(f'{begin + 1:>6}', _FAINT)}  {text}")
+
+    def bar(self, done: int, steps: int) -> None:
+        """How much is done, drawn over what was drawn before."""
+        room = max(10, min(60, (self.width or 80) - 24))
+        full = room * done // max(1, steps)
+        text = f"\r  {'█' * full}{'░' * (room - full)} {done:,} of {steps:,}"
+        self.stream.write(self._encodable(text))
+        self.stream.flush()
+
+    def clear_bar(self) -> None:
+        """Leave nothing of the bar."""
+        self.stream.write("\r\x1b[K")
+        self.stream.flush()
+
+
+def _width(env: Mapping[str, str]) -> int:
+    told = env.get("COLUMNS", "")
+    width = int(told) if told.isdecimal() and len(told) < 6 else shutil.get_terminal_size().columns
+    return max(40, width)
+
+
+def _bytes_of(what: Any) -> str:
+    """The bytes that an event brought, as text."""
+    return visible(what.data[:200]) if type(what) in (Received, Refilled) else ""
+
+
+def harmless(text: str) -> str:
+    """Text without anything that a terminal acts on."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def shortened(text: str, room: int | None) -> str:
+    """A text in at most so many columns; None for as many as it takes."""
+    if room is None or columns_of(text) <= room:
+        return text
+    while text and columns_of(text) >= room:
+        text = text[: min(len(text) - 1, room)]
+    return text + "…"
+
+
+def columns_of(text: str) -> int:
+    """How many columns a text takes: some letters take two, some none."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(letter) in "WF" else not combining(letter) for letter in text)

@@ -1,0 +1,15 @@
+// The page of one connection.
+import { load } from "./api.js";
+import { element } from "./dom.js";
+import { mount } from "./player.js";
+import { watch } from "./more.js";
+
+const place = document.querySelector("main.player");
+try {
+  const data = await load(place);
+  // The console of a browser, and a test, may ask the player too.
+  window.player = mount(place, data, { linked: true });
+  watch(place, data);
+} catch (error) {
+  place.replaceChildren(element("h1", {}, "Nothing to play"), element("p", { role: "alert" }, error.message));
+}

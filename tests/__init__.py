@@ -1,0 +1,1 @@
+"""The tests: `test_<module>.py` beside the cross-cutting ones; `python -m pytest` from the top level runs them."""

@@ -1,0 +1,75 @@
+"""What the kernel knows about a server's process, and the ways in which a client can hang up on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .tools import missing
+
+__all__ = ["descriptors", "needs_proc", "processor_time", "read_or_reset", "reset", "resident", "until"]
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def needs_proc() -> None:
+    """End the test where the kernel does not tell of its processes."""
+    if not Path("/proc/self/fd").is_dir():
+        missing("/proc")
+
+
+def descriptors(pid: int, among: str = "") -> list[str]:
+    """What the process has open, as far as `among` is part of the name."""
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(entry))
+        except FileNotFoundError:
+            # Closed in the meantime.
+            continue
+    return sorted(name for name in found if among in name)
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor that it has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def resident(pid: int) -> int:
+    """Bytes of it in memory."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return 1024 * int(found[1])
+
+
+def until(true: Callable[[], bool], patience: float = 10) -> bool:
+    """Whether it becomes true before the patience ends."""
+    end = time.monotonic() + patience
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a reset instead of an orderly end."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def read_or_reset(sock: socket.socket) -> tuple[bytes, bool]:
+    """What comes until the peer ends, and whether it ended with a reset."""
+    pieces = []
+    try:
+        while piece := sock.recv(1 << 20):
+            pieces.append(piece)
+    except ConnectionResetError:
+        return b"".join(pieces), True
+    return b"".join(pieces), False

@@ -1,0 +1,1 @@
+"""The lessons' solutions, and what records their traces."""

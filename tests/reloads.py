@@ -1,0 +1,185 @@
+"""Reload a server again and again while clients count: how many requests fail, how many connections are reset.
+
+    python -m tests.reloads --rounds 100
+    python -m tests.reloads --rounds 20 --restart     end each worker in turn instead (a rolling restart)
+    python -m tests.reloads --rounds 20 --wrk         and wrk beside them
+
+A third of the clients keep their connections and ask one request after the other, a third keep them and pause, a third
+connect for every request.  A client that is told `Connection: close` connects anew, as HTTP has it, and one whose kept
+connection has ended without an answer counts a failure: it must not come to that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .live import LiveServer
+from .tools import TOP, needs
+
+__all__ = ["Clients", "reloads"]
+
+APP = """
+from httpd import Router, text
+site = Router()
+@site.get("/")
+def generation(request): return text("generation %d")
+"""
+
+
+class Clients:
+    """Threads that ask, each in its way, until they are stopped.
+
+    `counts` says how it went, `seen` has what was answered, `faults` what was not.
+    """
+
+    def __init__(self, port: int, number: int = 9) -> None:
+        self._port = port
+        self.counts: Counter[str] = Counter()
+        self.seen: set[bytes] = set()
+        self.faults: list[str] = []
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, args=(kind % 3,)) for kind in range(number)]
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, kind: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        while not self._over.is_set():
+            try:
+                connection.request("GET", "/", headers={"Connection": "close"} if kind == 2 else {})
+                answer = connection.getresponse()
+                body = answer.read()
+                self._count("ok" if answer.status == 200 else f"status {answer.status}", body)
+            except (OSError, http.client.HTTPException) as why:
+                self._count("reset" if isinstance(why, ConnectionResetError) else "failed")
+                self.faults.append(f"{type(why).__name__}: {why}")
+                connection.close()
+            if kind == 1:
+                time.sleep(random.uniform(0, 0.2))
+        connection.close()
+
+    def _count(self, what: str, body: bytes = b"") -> None:
+        with self._lock:
+            self.counts[what] += 1
+            if body:
+                self.seen.add(body)
+
+
+def reloads(rounds: int, *, restart: bool = False, wrk: bool = False, workers: int = 2) -> Iterator[str]:
+    """Lines of what came of it; the last begins with "in all"."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write(folder, 0)
+        options = ["--app", "reloaded:site", "--workers", str(workers), "--access-log", "off"]
+        live = LiveServer(None, *options, cwd=folder, env={"PYTHONPATH": str(TOP)})
+        with live as server, _wrk(server.url, wrk) as loaded:
+            began = time.monotonic()
+            with Clients(server.port) as clients:
+                for number in range(1, rounds + 1):
+                    _write(folder, number)
+                    _restart(server, workers) if restart else _reload(server, number)
+                    if number % 10 == 0:
+                        yield f"{number:4} rounds: {_told(clients.counts)}"
+            seconds = time.monotonic() - began
+            if loaded:
+                yield from _wrk_said(loaded)
+        yield from clients.faults[:5]
+        kind = f"{'rolling restarts' if restart else 'reloads'} in {seconds:.0f} s"
+        yield f"in all {rounds} {kind}, {len(clients.seen)} generations seen: {_told(clients.counts)}"
+
+
+def _told(counts: Counter[str]) -> str:
+    wrong = sum(counts.values()) - counts["ok"] - counts["reset"]
+    return f"{counts['ok']} answered, {wrong} failed, {counts['reset']} reset"
+
+
+def _write(folder: Path, number: int) -> None:
+    # A module's cache goes by the second and the size of its source.
+    (folder / "reloaded.py").write_text(APP % number + "#" * number)
+
+
+def _reload(server: LiveServer, number: int) -> None:
+    server.process.send_signal(signal.SIGHUP)
+    _until(lambda: server.log.count("httpd: reloaded") >= number, server)
+
+
+def _restart(server: LiveServer, workers: int) -> None:
+    for pid in _children(server.pid)[:workers]:
+        os.kill(pid, signal.SIGTERM)
+        _until(lambda pid=pid: pid not in _children(server.pid), server)
+        _until(lambda: len(_children(server.pid)) == workers, server)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _until(condition: Callable[[], bool], server: LiveServer) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > end or server.process.poll() is not None:
+            raise RuntimeError(f"it does not come to an end:\n{server.log}")
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def _wrk(url: str, wanted: bool) -> Iterator[subprocess.Popen[str] | None]:
+    """wrk, as long as the block takes; nobody knows yet how long that is, so it is interrupted."""
+    if not wanted:
+        yield None
+        return
+    command = [needs("wrk"), "-t1", "-c16", "-d600", url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _wrk_said(process: subprocess.Popen[str]) -> Iterator[str]:
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[0]
+    requests = re.search(r"(\d+) requests in", said)
+    errors = re.findall(r"^ *(Socket errors:.*|Non-2xx.*)$", said, re.MULTILINE)
+    yield f"wrk: {requests[1] if requests else 'no'} requests, {'; '.join(errors) or 'no error of any kind'}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--restart", action="store_true", help="end the workers one by one instead")
+    parser.add_argument("--wrk", action="store_true", help="have wrk ask beside the clients")
+    options = parser.parse_args()
+    line = ""
+    for line in reloads(options.rounds, restart=options.restart, wrk=options.wrk, workers=options.workers):
+        print(line, flush=True)
+    return 0 if " 0 failed, 0 reset" in line else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

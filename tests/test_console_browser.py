@@ -1,0 +1,208 @@
+"""The console in a browser: lanes that grow by themselves, a lab for the keyboard, and no page that is too wide."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .chromium import quiet_page
+from .exchange import get, talk
+from .test_console import Watched, watched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.tools
+
+PHONE = {"width": 400, "height": 800}
+
+
+@pytest.fixture
+def console() -> Iterator[Watched]:
+    with watched() as console:
+        yield console
+
+
+@pytest.fixture
+def page(browser: Browser, console: Watched) -> Iterator[Page]:
+    with quiet_page(browser, console.url) as page:
+        yield page
+
+
+def lab(page: Page) -> None:
+    page.goto("/lab")
+    page.wait_for_selector("form.lab:not([hidden])")
+
+
+def send(page: Page) -> None:
+    page.click("button[type=submit]")
+    page.wait_for_selector(".outcome:not([hidden])")
+
+
+def test_a_connection_is_seen_while_it_goes_on(console: Watched, page: Page) -> None:
+    page.goto("/")
+    page.wait_for_selector(".live.on")
+    assert page.locator(".none").is_visible()
+    with socket.create_connection(("127.0.0.1", console.server.port)) as sock:
+        sock.sendall(b"GET /half HT")
+        page.wait_for_selector(".lane .in")
+        assert page.locator(".lane .open").count() == 1
+        assert page.locator(".lane .out").count() == 0
+        sock.sendall(b"TP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        page.wait_for_selector(".lane .out")
+    page.wait_for_selector(".lane .end")
+    assert page.locator(".lane-names").inner_text() == "1 GET /half"
+    page.wait_for_selector("text=GET /half HTTP/1.1")
+    assert not page.locator(".none").is_visible()
+
+
+def test_two_that_one_turn_has_served_stand_in_one_band(console: Watched, page: Page) -> None:
+    page.goto("/")
+    page.wait_for_selector(".live.on")
+    for path in ("/a", "/b"):
+        talk(console.server, get(path, "Connection: close"))
+    page.wait_for_selector(".lane:nth-of-type(2) .end")
+    assert page.locator(".turn").count() >= 2
+    assert page.locator(".lane-names li").all_inner_texts() == ["2 GET /b", "1 GET /a"]
+
+
+def test_it_can_be_held_still(console: Watched, page: Page) -> None:
+    page.goto("/")
+    page.wait_for_selector(".live.on")
+    page.get_by_role("button", name="Hold still").press("Enter")
+    talk(console.server, get("/a", "Connection: close"))
+    page.wait_for_timeout(600)
+    assert page.locator(".lane").count() == 0
+    page.get_by_role("button", name="Go on").press("Enter")
+    page.wait_for_selector(".lane .end")
+
+
+def test_what_strangers_send_stays_text(console: Watched, page: Page) -> None:
+    talk(console.server, get("/<img%20src=x%20onerror=alert(1)>", "Connection: close"))
+    page.goto("/")
+    page.wait_for_selector(".lane")
+    page.wait_for_selector("td >> text=onerror")
+    assert page.locator("img").count() == 0
+
+
+def test_a_preset_is_sent_and_its_guilty_bytes_are_red(page: Page) -> None:
+    lab(page)
+    page.select_option("select[name=preset]", label="a space before the colon → 400")
+    send(page)
+    assert page.locator(".outcome h2").inner_text() == "400: Whitespace between a field name and its colon."
+    assert page.locator(".outcome .rule").inner_text() == "RFC 9112 §5.1 · byte 37"
+    assert page.locator(".guilty").all_inner_texts() == ["␣"]
+    assert page.locator(".twin tbody tr").count() > 2
+    assert set(page.locator(".twin .join").all_inner_texts()) == {"="}
+    assert page.locator(".twin .pieces").nth(1).locator("i").count() == 3
+
+
+def test_what_is_missing_is_marked_where_it_is(page: Page) -> None:
+    lab(page)
+    page.select_option("select[name=preset]", label="no Host → 400")
+    send(page)
+    assert page.locator(".missing").count() == 1
+    assert "something is missing" in page.locator(".outcome .rule").inner_text()
+
+
+def test_every_cut_is_a_square(page: Page) -> None:
+    lab(page)
+    page.fill("textarea", "GET / HTTP/1.0\\r\\n\\r\\n")
+    page.check("input[value=every-cut]")
+    send(page)
+    assert page.locator(".square").count() == len("GET / HTTP/1.0\r\n\r\n") - 1
+    assert page.locator(".square.differs").count() == 0
+
+
+def test_the_scissors_obey_the_keyboard(page: Page) -> None:
+    lab(page)
+    page.fill("textarea", "GET / HTTP/1.0\\r\\n\\r\\n")
+    page.locator(".scissors .byte-row").focus()
+    page.keyboard.press("Home")
+    for key in ("Enter", "ArrowRight", "ArrowRight", " ", "End"):
+        page.keyboard.press(key)
+    cuts = page.locator(".scissors .cut")
+    assert [cuts.nth(i).get_attribute("data-at") for i in range(cuts.count())] == ["1", "3", "5"]
+    assert page.locator(".scissors [role=status]").inner_text().startswith("Not cut before byte 17, line feed")
+    page.keyboard.press("Enter")
+    page.click(".scissors [data-at='3']")
+    send(page)
+    assert page.locator(".twin .pieces").nth(1).locator("i").count() == 4
+
+
+def test_what_is_written_wrong_is_told(page: Page) -> None:
+    lab(page)
+    page.fill("textarea", "GET /\\q")
+    assert "character 6" in page.get_by_role("alert").inner_text()
+    page.fill("textarea", "GET /ä")
+    assert "not ASCII" in page.get_by_role("alert").inner_text()
+    page.fill("textarea", "GET /\\xe4 HTTP/1.0\\r\\n\\r\\n")
+    assert page.get_by_role("alert").count() == 0
+    send(page)
+    assert page.locator(".guilty").all_inner_texts() == ["e4"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_too_wide_for_a_phone(browser: Browser, console: Watched, scheme: str) -> None:
+    talk(console.server, get("/" + "a" * 300, "Connection: close"))
+    with quiet_page(browser, console.url, viewport=PHONE, color_scheme=scheme) as page:
+        page.goto("/")
+        page.wait_for_selector(".lane")
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+        lab(page)
+        page.select_option("select[name=preset]", label="a long request-line → 414")
+        send(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_a_mark_leads_to_its_step(console: Watched, page: Page) -> None:
+    talk(console.server, get("/a", "Connection: close"))
+    page.goto("/")
+    page.wait_for_selector(".lane .end")
+    page.click(".lane-names a")
+    page.wait_for_selector("main.player h1")
+    assert "GET /a" in page.title()
+    assert page.url.split("#")[0].endswith("/wire/1")
+
+
+def test_a_lesson_shows_its_steps(page: Page) -> None:
+    page.goto("/lessons/4")
+    page.wait_for_selector("section.player .sentence")
+    assert page.locator("section.player").count() == 2
+    before = page.locator("section.player").nth(1).locator(".sentence").inner_text()
+    page.locator(".anchor a").nth(2).click()
+    assert page.locator("section.player").nth(1).locator(".sentence").inner_text() != before
+    assert page.url.endswith("/lessons/4")
+
+
+def test_an_error_page_has_its_style(browser: Browser, console: Watched) -> None:
+    context = browser.new_context(base_url=console.url)
+    page = context.new_page()
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text))
+    page.goto("/none")
+    assert page.locator("h1").inner_text() == "Not Found"
+    assert page.evaluate("getComputedStyle(document.body).maxWidth") != "none"
+    # The browser tells of the 404 itself, and of nothing else.
+    assert [text for text in told if "404" not in text] == []
+    context.close()
+
+
+def test_a_connection_that_goes_on_is_told_where_it_is_played(console: Watched, page: Page) -> None:
+    with socket.create_connection(("127.0.0.1", console.server.port)) as sock:
+        sock.sendall(b"GET /half HT")
+        while not (told := console.json("/api/connections")) or told[-1]["events"] < 3:
+            pass
+        page.goto(f"/wire/{told[-1]['connection']}#n=2")
+        page.wait_for_selector(".bench")
+        steps = page.evaluate("player.events.length")
+        assert not page.locator(".more-events").is_visible()
+        sock.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Show them").click()
+        page.wait_for_selector(".bench")
+        assert page.evaluate("player.events.length") > steps
+        assert page.url.endswith("#n=2")

@@ -1,0 +1,142 @@
+"""The README, held to what is there: its paths, its names, its Python, its two commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from httpd import Templates
+from httpd.cli import main
+
+from .options import page
+from .test_architecture import ROOMS
+from .tools import TOP
+
+README = (TOP / "README.md").read_text(encoding="utf-8")
+
+_PATH = re.compile(r"`((?:httpd|static|templates|tests|examples|\.ci)/[^`\s*<>]*)`")
+_NAME = re.compile(r"`([A-Za-z_]\w+)`")
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_STEP = re.compile(r"^\d+\. .*(?:\n   .*)*", re.MULTILINE)
+
+
+def _section(title: str) -> str:
+    """The text of a section, up to the next of its level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+def _commands() -> list[str]:
+    return re.findall(r"^    (python3 .*)$", _section("Two commands"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(set(_PATH.findall(README))))
+def test_every_path_it_names_is_there(path: str) -> None:
+    assert (TOP / path).exists()
+
+
+@pytest.mark.parametrize("step", _STEP.findall(_section("Read it")))
+def test_each_step_of_the_way_names_what_is_in_its_file(step: str) -> None:
+    """A step names one file first; the names after it are names in that file."""
+    path = _PATH.findall(step)[0]
+    text = (TOP / path).read_text(encoding="utf-8")
+    assert [name for name in _NAME.findall(step) if name not in text] == []
+
+
+def test_the_map_shows_every_module() -> None:
+    """A module that no reader is sent to is either private, or its package's opening, or the map is old."""
+    shown = set(_PATH.findall(_section("Read it")))
+    modules = {str(path.relative_to(TOP)) for path in (TOP / "httpd").rglob("*.py") if not path.stem.startswith("_")}
+    assert modules - shown == set()
+
+
+def test_the_rooms_are_the_ones_that_are_held() -> None:
+    rooms = re.findall(r"^\| `httpd/(\w+)(?:/|\.py)` \|", _section("Read it"), re.MULTILINE)
+    assert set(rooms) <= set(ROOMS)
+    assert {"net", "protocol", "site", "server"} <= set(rooms)
+
+
+@pytest.mark.parametrize("block", _BLOCK.findall(README))
+def test_every_piece_of_python_is_an_example_or_runs(block: str) -> None:
+    """A block that opens with `# examples/…` is of that file, word for word but for `...`; another runs by itself."""
+    first, _, rest = block.partition("\n")
+    if first.startswith("# examples/"):
+        text = (TOP / first.removeprefix("# ")).read_text(encoding="utf-8")
+        assert [piece for piece in re.split(r"^\.\.\.$", rest, flags=re.MULTILINE) if piece.strip() not in text] == []
+    else:
+        subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=TOP, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("block", _TOML.findall(README))
+def test_every_piece_of_settings_is_an_example_or_can_be_read(block: str) -> None:
+    """As a piece of Python."""
+    first, _, rest = block.partition("\n")
+    if first.startswith("# examples/"):
+        text = (TOP / first.removeprefix("# ")).read_text(encoding="utf-8")
+        assert [piece for piece in re.split(r"^\.\.\.$", rest, flags=re.MULTILINE) if piece not in text] == []
+    else:
+        tomllib.loads(block)
+
+
+def _invocations() -> list[str]:
+    """What the README says after `httpd`, in lines of code, without the words beside them, and in running text."""
+    lines = re.findall(r"^    httpd(?= (?:[-A-Z]|compress ))(.*?)(?:  .*)?$", README, re.MULTILINE)
+    spoken = re.findall(r"`httpd(?= (?:[-A-Z]|compress ))([^`]+)`", README)
+    return sorted({*lines, *spoken} - {" --help"})
+
+
+@pytest.mark.parametrize("arguments", _invocations())
+def test_every_command_is_understood(arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong options give 2.  These are right: what is missing is the folder that they are about, or the module."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Templates, "reloads", False)
+    words = shlex.split(arguments.replace("DIR", "gone"))
+    assert main([*words, *([] if {"gone", "--app", "--wsgi"} & {*words} else ["gone"])]) == 1
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```toml\n(# examples/.*?)^```$", README, re.MULTILINE | re.DOTALL))
+def test_every_piece_of_settings_is_an_example(block: str) -> None:
+    first, _, rest = block.partition("\n")
+    text = (TOP / first.removeprefix("# ")).read_text(encoding="utf-8")
+    assert [piece for piece in re.split(r"^\.\.\.$", rest, flags=re.MULTILINE) if piece.strip() not in text] == []
+
+
+def test_the_table_of_options_is_that_of_the_settings() -> None:
+    assert f"<!-- options -->\n{page()}\n<!-- /options -->" in README, "python -m tests.options writes it"
+
+
+def test_the_two_lines_stand_in_for_the_lost_modules() -> None:
+    (lines,) = (block for block in _BLOCK.findall(README) if "sys.modules" in block)
+    assert len(lines.splitlines()) == 2
+    use = "import asynchat, asyncore; asyncore.loop(count=1); print(asynchat.async_chat.__module__)"
+    ran = subprocess.run([sys.executable, "-c", lines + use], cwd=TOP, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "httpd.net.asynchat\n", ran.stderr
+
+
+def test_there_are_two_commands_and_each_is_a_line() -> None:
+    serve, test = _commands()
+    assert serve.endswith("python3 -m httpd examples/site")
+    assert "-m pytest" in test
+    for command in (serve, test):
+        assert "--target .deps " in command, "a managed Python refuses any other install"
+
+
+def test_the_test_command_brings_what_it_uses() -> None:
+    project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    brought = {re.split(r"[>=<]", need)[0] for need in project["optional-dependencies"]["test"]}
+    assert {"pytest-xdist", "hypothesis", "h11"} <= brought
+    assert "'.[test]'" in _commands()[1]
+
+
+def test_its_code_is_reached_from_the_first_page() -> None:
+    """What a reader looks for has its heading."""
+    for heading in ("## Use it", "### Moving an asyncore program to a new Python", "## Read it", "## What it refuses"):
+        assert f"\n{heading}\n" in README

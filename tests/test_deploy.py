@@ -221,6 +221,35 @@ def test_the_manifest_says_what_the_server_does() -> None:
     assert f"EXPOSE {settings.port}" in (DEPLOY / "Containerfile").read_text()
 
 
+def test_a_pod_starts_whatever_the_service_has_set_in_it() -> None:
+    needs_module("yaml")
+    import yaml
+
+    deployment, service, _ = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    pod = deployment["spec"]["template"]["spec"]
+    given = {one["name"]: one["value"] for one in pod["containers"][0]["env"] if "value" in one}
+    linked = service_links(service)
+    assert linked["HTTPD_PORT"] == "tcp://10.96.0.7:80"
+    config = ["--config", str(DEPLOY / "httpd.toml")]
+    assert read_sources(config, {**linked, **given}).wrong, "and with them it would not start"
+    environ = {**(linked if pod.get("enableServiceLinks", True) else {}), **given}
+    assert read_sources(config, environ).checked().port == pod["containers"][0]["ports"][0]["containerPort"]
+
+
+def service_links(service: dict[str, Any]) -> dict[str, str]:
+    """What Kubernetes sets in each pod of a namespace for a service there, unless the pod does not want it."""
+    name, address = service["metadata"]["name"].upper().replace("-", "_"), "10.96.0.7"
+    links = {f"{name}_SERVICE_HOST": address}
+    for number, port in enumerate(service["spec"]["ports"]):
+        url = f"tcp://{address}:{port['port']}"
+        if not number:
+            links |= {f"{name}_SERVICE_PORT": str(port["port"]), f"{name}_PORT": url}
+        one = f"{name}_PORT_{port['port']}_TCP"
+        links |= {f"{name}_SERVICE_PORT_{port['name'].upper()}": str(port["port"]), one: url}
+        links |= {f"{one}_PROTO": "tcp", f"{one}_PORT": str(port["port"]), f"{one}_ADDR": address}
+    return links
+
+
 def test_the_variables_that_it_sets_are_ours() -> None:
     known = {option.variable for option in OPTIONS.values()} | {"HTTPD_FORM_KEY"}
     for path in DEPLOY.iterdir():

@@ -8,6 +8,8 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,35 @@ def test_it_is_kept_in_the_user_s_cache(
         monkeypatch.setenv(name, value.replace("{}", str(folder.parent)))
     assert self_signed([]).kept
     assert len(list((folder.parent / kept).iterdir())) == 1
+
+
+BEGINS_SLOWLY = """
+import sys, time
+from pathlib import Path
+from httpd.certificates import own
+made = own._made
+own._made = lambda names: time.sleep(0.3) or made(names)
+print("here", flush=True)
+sys.stdin.readline()
+print(own.self_signed([], Path(sys.argv[1])).fingerprint)
+"""
+
+
+def test_two_that_begin_together_have_the_same(folder: Path) -> None:
+    command = [sys.executable, "-c", BEGINS_SLOWLY, str(folder)]
+    with ExitStack() as stack:
+        both = [
+            stack.enter_context(
+                subprocess.Popen(command, cwd=TOP, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            )
+            for _ in range(2)
+        ]
+        for process in both:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "here\n"
+        # Both have imported all that they need: nobody has a start.
+        said = list(ThreadPoolExecutor(2).map(lambda process: process.communicate("\n", 20)[0], both))
+    assert said[0] == said[1] == f"{self_signed([], folder).fingerprint}\n"
 
 
 def test_without_the_library_it_is_said_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -235,6 +236,37 @@ def test_what_cannot_start_says_why_in_one_line(folder: Path, options: tuple[str
     assert answer.returncode in (1, 2)
     assert answer.stderr.count("\n") == 1
     assert answer.stderr.startswith(f"httpd: {told}")
+
+
+# ---- TLS
+
+
+def test_all_workers_have_one_certificate_and_resume_each_others_sessions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it cannot be kept, and also the one that takes a dead one's place."""
+    needs_module("cryptography")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "index.html"))
+    context = ssl._create_unverified_context()
+
+    def asked(session: ssl.SSLSession | None = None) -> tuple[int, bytes, ssl.SSLSession | None, bool]:
+        with served.connect() as sock, context.wrap_socket(sock, session=session) as secure:
+            secure.sendall(get("/pid", "Connection: close"))
+            worker = int(read_answers(read_to_end(secure))[0].body)
+            shown = secure.getpeercert(True)
+            assert shown
+            return worker, shown, secure.session, secure.session_reused
+
+    with Workers(folder, "--app", "mine:site", "--tls-self-signed") as served:
+        assert served.wait_for("it cannot be kept, so the next start makes another")
+        first, shown, session, _ = asked()
+        os.kill(first, signal.SIGKILL)
+        wait(lambda: len(served.pids) == 2 and first not in served.pids)
+        found = [asked(session) for _ in range(20)]
+    assert first not in {worker for worker, *_ in found}
+    assert {certificate for _, certificate, *_ in found} == {shown}
+    assert all(reused for *_, reused in found)
+    assert served.log.count("SHA-256") == 1
 
 
 # ---- death

@@ -6,6 +6,8 @@ done once only, it is kept for a year in the user's cache folder, with its key, 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import socket
@@ -51,14 +53,11 @@ def self_signed(names: Iterable[str], folder: Path | None = None) -> SelfSigned:
     """
     names = [name for name in dict.fromkeys([*_LOCAL, socket.gethostname(), *names]) if name and name.isascii()]
     path = (folder or _cache()) / f"{hashlib.sha256(' '.join(names).encode()).hexdigest()[:16]}.pem"
-    context = _kept(path)
-    if context is not None:
-        return SelfSigned(context, _fingerprint(path), True, names)
-    pem = _made(names)
     try:
-        _keep(path, pem)
-        return SelfSigned(from_files(str(path)), _fingerprint(path), True, names)
+        context = _kept(path) or _kept_now(path, names)
+        return SelfSigned(context, _fingerprint(path), True, names)
     except OSError:
+        pem = _made(names)
         # A context is made from files only.
         with tempfile.TemporaryDirectory() as passing:
             path = Path(passing, "own.pem")
@@ -83,9 +82,28 @@ def _kept(path: Path) -> ssl.SSLContext | None:
         return None
 
 
+def _kept_now(path: Path, names: list[str]) -> ssl.SSLContext:
+    """The context of a new one, which is kept.  Of servers that begin together the first makes it, for all of them.
+
+    Raises OSError.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    alone = os.open(path.parent, os.O_RDONLY)
+    try:
+        # Some network's file systems lock no folder; there they take their chances.
+        with contextlib.suppress(OSError):
+            fcntl.flock(alone, fcntl.LOCK_EX)
+        context = _kept(path)
+        if context is None:
+            _keep(path, _made(names))
+            context = from_files(str(path))
+        return context
+    finally:
+        os.close(alone)
+
+
 def _keep(path: Path, pem: bytes) -> None:
     """Write a file that only we can read, in one step, so that no other server reads half of it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made with a mode of 0600.
     fd, passing = tempfile.mkstemp(dir=path.parent)
     try:

@@ -24,7 +24,7 @@ from ..processes.worker import CannotServe
 from ..server.limits import read_limits
 from ..server.server import Server
 from .building import build
-from .reaching import not_bound, secure
+from .reaching import Secure, not_bound, secure
 from .seeing import desk_of, listen_for, name_answers, show_desk
 
 if TYPE_CHECKING:
@@ -61,8 +61,11 @@ class _Plans:
             settings = self._settings()
             user = account_of(settings)
             held = self._passed and (keep(before) if before else self._passed)
+            # As who the parent is, and once: so all workers have one certificate, and resume each other's sessions.
+            told: list[str] = []
+            speaks = secure(settings, told.append)
             held = held or _held(settings, user, before)
-            serve = partial(_serve, _passing_at(settings, held), user, self._desk_for(settings))
+            serve = partial(_serve, _passing_at(settings, held), user, self._desk_for(settings), speaks, told)
         except Wrong as why:
             raise PlanError(str(why)) from None
         limits = read_limits(settings.limit)
@@ -136,17 +139,20 @@ def _serve(
     settings: Settings,
     user: Account | None,
     desk: Desk | None,
+    speaks: Secure | None,
+    told: Iterable[str],
     listening: Iterable[socket.socket],
     tell: Callable[[str], None],
 ) -> Server:
-    """In a worker: its server, which listens.  Keys are read as who the parent is, all else as whom the worker becomes.
+    """In a worker: its server, which listens, with all that is not read yet read as whom the worker becomes.
 
-    Raises CannotServe.
+    `told` are sentences for the operator from before the fork.  Raises CannotServe.
     """
     # What was looked for in a folder before may be there now.
     importlib.invalidate_caches()
+    for sentence in told:
+        tell(sentence)
     try:
-        speaks = secure(settings, tell)
         if user:
             _become(user)
         server = build(settings, tell, desk, speaks)

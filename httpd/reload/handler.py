@@ -15,8 +15,8 @@ from ..protocol.message import Head, Headers, Request, Response
 from ..resources import folder
 from ..server.handler import http_request_handler
 from ..site.answers import answer_method
+from ..site.inserting import is_page, with_tag
 from .events import Events
-from .pages import is_page, with_tag
 from .policy import admitting
 
 __all__ = ["EVENTS", "SCRIPT", "Reloading", "is_shown", "reloaded", "reloading_handler"]

@@ -96,12 +96,15 @@ class Turns(Protocol):
 class Recorder:
     """Records one connection's steps as events, each handed to `sink`; `clock` gives seconds.
 
-    The head says how much is kept of each content that is sent, and which fields' values are not kept.
+    The head says how much is kept of each content that is sent, and which fields' values are not kept.  `connection`
+    is its number among those that are recorded, `asked_in` that of the event that is the newest request-line.
     """
 
     def __init__(
         self, head: TraceHead, sink: Callable[[Event], None], clock: Callable[[], float], turns: Turns
     ) -> None:
+        self.connection = head.connection
+        self.asked_in = 0
         self._sink = sink
         self._clock = clock
         self._turns = turns
@@ -276,6 +279,7 @@ class Recorder:
         method, target, version = head.request_line.split(" ")
         (start, length), *places = _line_starts(data)
         self._note(RequestLine(at + start, length, method, target, version))
+        self.asked_in = self._events - 1
         for (start, length), (name, value) in zip(places, head.headers.lines, strict=True):
             self._note(FieldLine(at + start, length, name, _shown(name, value, self._redacted)))
 

@@ -45,6 +45,8 @@ def traced_chat(channel_class: type[async_chat], begin: Callable[[Any], Any]) ->
 class _NoRecorder:
     """Stands for a recorder that was dropped."""
 
+    connection = asked_in = 0
+
     def __getattr__(self, step: str) -> Callable[..., None]:
         return _nothing
 
@@ -206,6 +208,16 @@ class _Traced(_TracedSteps, http_request_handler):
             self._drop_recorder()
         super().__init__(sock, addr, sessions, log, service, **more)
         self._tell("interest")
+
+    @property
+    def connection(self) -> int:
+        """Its number among those that are recorded; 0 where the recorder was dropped."""
+        return int(self._recorder.connection)
+
+    @property
+    def asked_in(self) -> int:
+        """The number of the event that is the newest request-line; 0 before the first."""
+        return int(self._recorder.asked_in)
 
     # ---- what comes from outside
 

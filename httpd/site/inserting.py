@@ -1,23 +1,29 @@
-"""A script tag in the beginning of an HTML page, whatever the page is like.
+"""A tag in an HTML page, whatever the page is like: in its beginning, or in the beginning of what it shows.
 
-It goes behind the doctype and the tags <html> and <head>, where they are: before the doctype it would put the page into
-quirks mode, and at the end an open comment or <textarea> would swallow it.  A parser takes a script for part of the
-head anywhere there, and makes the tags that the page left out (HTML §13.2.6.4.1 to §13.2.6.4.4).  No more of a
-page is looked at than its beginning; the rest is made while it is sent, as it would be without the tag.
+In the beginning it goes behind the doctype and the tags <html> and <head>, where they are: before the doctype it would
+put the page into quirks mode, and at the end an open comment or <textarea> would swallow it.  A parser takes a script
+for part of the head anywhere there, and makes the tags that the page left out (HTML §13.2.6.4.1 to §13.2.6.4.4).  What
+is to be seen goes behind the tag <body>; a page that leaves that out stays as it is.  No more of a page is looked at
+than it takes to find the place; the rest is made while it is sent, as it would be without the tag.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
 from ..net.producers import close_producer, finish_producer, stall_producer
 from ..protocol.media_types import parse_media_type
 from ..protocol.message import Content, Headers, Response
 
-__all__ = ["is_page", "with_tag"]
+__all__ = ["Place", "in_body", "in_head", "is_page", "with_tag"]
 
-# How far the doctype may be from the beginning: a page may open with a long comment.
+# Of the beginning of a page: whether it tells where the tag goes, whatever follows; and where, as far as it does, None
+# for nowhere.
+Place: TypeAlias = Callable[[bytes], tuple[bool, int | None]]
+
+# How far the place may be from the beginning: a page may open with a long comment.
 _FAR = 65_536
 
 # Blanks, comments (those that end at once too, §13.2.5.43) and what a parser makes comments of, such as <?xml … ?>.
@@ -30,6 +36,12 @@ _OPENING = re.compile(
     + rb"(?:<head" + _ATTRIBUTES + rb">)?",
     re.DOTALL | re.IGNORECASE,
 )  # fmt: skip
+# What of a page's head may say <body> and mean nothing by it; and the tag, whole or still to be completed.
+_BODY = re.compile(
+    rb"<!--.*?(?:-->|\Z)|<(?P<raw>script|style|title|noscript|template)" + _ATTRIBUTES + rb">.*?(?:</(?P=raw)|\Z)"
+    rb"|(?P<body><body" + _ATTRIBUTES + rb">)",
+    re.DOTALL | re.IGNORECASE,
+)
 # The byte order marks of UTF-16: a tag in ASCII would be noise there.
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -53,53 +65,54 @@ def is_page(response: Response) -> bool:
     )
 
 
-def with_tag(response: Response, tag: bytes) -> Response:
-    """The page with `tag` in its beginning.  It is not to be stored, and has no validator: its bytes are new each time.
+def in_head(start: bytes) -> tuple[bool, int]:
+    """The place in the beginning of a page: at 0 where nothing is there that may open one."""
+    found = _OPENING.match(start)
+    end = found.end() if found else 0
+    if len(start) < 3:
+        return False, end
+    if (found and found["doctype"]) or len(start) >= _FAR:
+        return True, end
+    # The doctype may still come: after nothing but blanks, behind a comment, or in the tag that has begun.
+    rest = start[end:]
+    ends = b"-->" if rest.startswith(b"<!--") else b">"
+    return bool(rest) and (not rest.startswith(b"<") or ends in rest), end
+
+
+def in_body(start: bytes) -> tuple[bool, int | None]:
+    """The place in the beginning of what a page shows."""
+    found = next((found for found in _BODY.finditer(start) if found["body"]), None)
+    return found is not None or len(start) >= _FAR, found.end() if found else None
+
+
+def with_tag(response: Response, tag: bytes, place: Place = in_head) -> Response:
+    """The page with `tag` at its place, in its head if nothing else is said.  It is not to be stored, and has no
+    validator: its bytes are new each time.
 
     Raises what the page's own content raises while its beginning is made; it is closed then.
     """
     headers = [line for line in response.headers if line[0].lower() not in _OF_THE_BYTES]
     headers.append(("Cache-Control", "no-store"))
     if isinstance(response.body, bytes):
-        return Response(_marked(response.body, tag), response.status, headers)
-    page = _Page(response.body, tag)
+        return Response(_marked(response.body, tag, place), response.status, headers)
+    page = _Page(response.body, tag, place)
     length = None if response.length is None else response.length + page.added
     return Response(page, response.status, headers, length=length)
 
 
-def _marked(start: bytes, tag: bytes) -> bytes:
+def _marked(start: bytes, tag: bytes, place: Place) -> bytes:
     """A page's beginning, or the whole of it, with the tag."""
-    if start.startswith(_UTF_16):
-        return start
-    place = _opening(start)[1]
-    return start[:place] + tag + start[place:]
-
-
-def _is_enough(start: bytes) -> bool:
-    """Whether this beginning of a page tells where the tag goes, whatever follows."""
-    if len(start) < 3:
-        return False
-    has_doctype, end = _opening(start)
-    if has_doctype or len(start) >= _FAR:
-        return True
-    # The doctype may still come: after nothing but blanks, behind a comment, or in the tag that has begun.
-    rest = start[end:]
-    ends = b"-->" if rest.startswith(b"<!--") else b">"
-    return bool(rest) and (not rest.startswith(b"<") or ends in rest)
-
-
-def _opening(start: bytes) -> tuple[bool, int]:
-    """Whether the doctype is there, and where what may open a page ends: at 0 where nothing of it is there."""
-    found = _OPENING.match(start)
-    return (found["doctype"] is not None, found.end()) if found else (False, 0)
+    at = None if start.startswith(_UTF_16) else place(start)[1]
+    return start if at is None else start[:at] + tag + start[at:]
 
 
 class _Page:
-    """Content with a tag in its beginning, otherwise as it is."""
+    """Content with a tag at its place, otherwise as it is."""
 
-    def __init__(self, content: Content, tag: bytes) -> None:
+    def __init__(self, content: Content, tag: bytes, place: Place) -> None:
         self._content = content
         self._tag = tag
+        self._place = place
         self._start = b""
         self._found = False
         self.added = len(tag)
@@ -111,14 +124,14 @@ class _Page:
 
     def _look(self) -> None:
         """Have so much of the page made that the tag finds its place, as far as it can be had now."""
-        while not (self._found or _is_enough(self._start)):
+        while not (self._found or self._place(self._start)[0]):
             piece = self._content.more()
             if piece is None:
                 return
             self._start += piece
             self._found = not piece
         length = len(self._start)
-        self._start = _marked(self._start, self._tag)
+        self._start = _marked(self._start, self._tag, self._place)
         self.added = len(self._start) - length
         self._found = True
 

@@ -23,7 +23,7 @@ from httpd.site.entities import SMALL, Entities
 
 from .exchange import Answer, Exchange, get
 from .live import LiveServer
-from .tools import open_descriptors
+from .tools import TOP, open_descriptors
 
 HTML = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
 JSON = "Accept: application/json"
@@ -465,6 +465,74 @@ def test_field_lines_go_by_the_path_that_is_asked_for(
         "",
         "nosniff",
     )
+
+
+FIELDS = {
+    "X-Frame-Options": "DENY", "Cache-Control": "max-age=31536000, immutable", "Content-Type": "text/x",
+    "Content-Security-Policy": "default-src 'self'", "Location": "/elsewhere", "Allow": "BREW", "Expires": "never",
+    "X-All": "1",
+}  # fmt: skip
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> StaticFiles:
+    """A site whose every answer is to have the same fields, with pages of the server's own."""
+    write(tmp_path, "docs/index.html", "note.txt", "log/a.txt", "sub/404.html")
+    (tmp_path / "_redirects").write_text("/old /new\n/none /sub/404.html 404\n")
+    (tmp_path / "_headers").write_text("/*\n" + "".join(f"  {name}: {value}\n" for name, value in FIELDS.items()))
+    return site(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "lines", "method", "status"),
+    [
+        ("/log/", [], "GET", 200),
+        ("/log/", ["If-None-Match: *"], "GET", 304),
+        ("/log/", ["If-Match: a"], "GET", 412),
+        ("/log/", ["Accept: application/json"], "GET", 200),
+        ("/log/?download=zip", [], "GET", 200),
+        ("/log/?download=rar", [], "GET", 400),
+        ("/log/?sort=taste", [], "GET", 400),
+        ("/docs", [], "GET", 308),
+        ("/log", [], "GET", 308),
+        ("/old", [], "GET", 301),
+        ("/old", [], "POST", 301),
+        ("/missing.js", [], "GET", 404),
+        ("/../up", [], "GET", 404),
+        ("/note.txt", ["If-Match: a"], "GET", 412),
+        ("/note.txt", ["Range: bytes=99-"], "GET", 416),
+        ("/note.txt", [], "POST", 405),
+        ("/note.txt", [], "BREW", 501),
+        ("/note.txt", [], "OPTIONS", 204),
+    ],
+)
+def test_every_answer_has_the_owners_fields_but_for_what_is_said_of_files(
+    strict: StaticFiles, path: str, lines: list[str], method: str, status: int
+) -> None:
+    for _ in range(2):
+        answer = ask(strict, path, *lines, method=method)
+        assert (answer.status, answer["x-all"], answer["x-frame-options"]) == (status, "1", "DENY")
+        told = {(name.title(), value) for name, value in answer.lines}
+        assert told & FIELDS.items() == {("X-Frame-Options", "DENY"), ("X-All", "1")}
+
+
+def test_a_listing_is_shown_within_no_other_site(strict: StaticFiles) -> None:
+    assert "frame-ancestors 'self'" in ask(strict, "/log/")["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/sub/missing.js", "/none"])
+def test_the_owners_page_for_what_is_missing_is_not_kept_as_what_was_asked_for(strict: StaticFiles, path: str) -> None:
+    answer = ask(strict, path)
+    assert (answer.status, answer.body, answer["x-all"]) == (404, b"sub/404.html", "1")
+    assert (answer["content-type"], answer["cache-control"]) == ("text/html; charset=utf-8", "no-cache")
+    assert answer["content-security-policy"] == "default-src 'self'"
+
+
+def test_what_is_said_in_the_example_site_is_so() -> None:
+    """No other site may show these pages in a frame: files, folders, redirects and errors."""
+    example = site(TOP / "examples/site")
+    for path in ("/", "/keeper.html", "/log/", "/log", "/lamp", "/nothing", "/nothing.png"):
+        assert ask(example, path)["x-frame-options"] == "DENY"
 
 
 # ---- the files of rules

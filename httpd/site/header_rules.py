@@ -1,4 +1,4 @@
-"""`_headers`: field lines for the files of a site, by the path that is asked for.
+"""`_headers`: field lines for the answers of a site, by the path that is asked for.
 
     /assets/*
       Cache-Control: public, max-age=31536000, immutable
@@ -13,7 +13,7 @@ own or that of a rule above.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from ..protocol.grammar import NOT_IN_VALUE, TOKEN
@@ -42,8 +42,13 @@ class HeaderRules:
     def __init__(self, rules: Sequence[_Rule] = ()) -> None:
         self._rules = rules
 
-    def apply(self, path: str, lines: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-        """The field lines for a decoded path, given those that the server has for it."""
+    def apply(
+        self, path: str, lines: Iterable[tuple[str, str]], without: Container[str] = ()
+    ) -> tuple[tuple[str, str], ...]:
+        """The field lines for a decoded path, given those that the server has for it.
+
+        What the rules say of the names in `without`, which are in lower case, does not count.
+        """
         if not self._rules:
             return tuple(lines)
         asked = Asked.of(path)
@@ -53,6 +58,8 @@ class HeaderRules:
             if rule.pattern.match(asked) is None:
                 continue
             for name, value in rule.changes:
+                if name.lower() in without:
+                    continue
                 if value is None:
                     given.pop(name.lower(), None)
                     away.add(name.lower())

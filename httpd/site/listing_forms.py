@@ -109,7 +109,8 @@ class HtmlForm:
 
 @lru_cache(maxsize=4)
 def _policy(style: str, script: str) -> str:
-    """What the page may do: be styled and scripted by its own lines, by their hashes, and nothing else.
+    """What the page may do: be styled and scripted by its own lines, by their hashes, and nothing else; and no other
+    site may show it as a part of its own.
 
     So a name could not do anything if one ever got into the page unescaped.
     """
@@ -119,7 +120,7 @@ def _policy(style: str, script: str) -> str:
     style, script = (b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
     return (
         f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; "
-        "form-action 'self'; base-uri 'none'"
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
     )
 
 

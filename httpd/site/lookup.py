@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from ..protocol.errors import HTTPError
@@ -20,7 +20,7 @@ from .answers import NOSNIFF, plain_path, to_folder
 from .error_pages import KINDS
 from .files import Files, Lines, absent
 from .root import names, quoted_path
-from .rule_files import RuleFiles
+from .rule_files import OF_CONTENT, OF_FILES, RuleFiles
 
 if TYPE_CHECKING:
     from .redirects import Destination
@@ -106,12 +106,12 @@ class Lookup:
             asked.parts = names(path)
             to = self.rules.destination(asked.plain, request.query)
             if to is not None and to.forced:
-                return self._ruled(asked, to)
+                return self._directed(asked, to)
             asked.status = self._status(asked.parts)
             if (response := self._own(asked)) is not None:
                 return response
             if to is not None:
-                return self._ruled(asked, to)
+                return self._directed(asked, to)
             return self._html(asked) or self._folder(asked) or self._application(asked)
         except HTTPError as error:
             if error.status != 404:
@@ -127,10 +127,15 @@ class Lookup:
         there = self.files.has(parts) or (not plain.endswith("/") and self.files.has(_with_html(parts)))
         to = self.rules.destination(plain, query)
         if to is not None and to.moves and (to.forced or not there):
-            return _redirect(whole, plain, to)
+            return self.ruled(plain, _redirect(whole, plain, to))
         if not there:
             raise HTTPError(404)
         return None
+
+    def ruled(self, plain: str, answer: Response) -> Response:
+        """An answer for a plain path that is no file's, new, with what `_headers` says of it."""
+        answer.headers = [*self.rules.fields(plain, answer.headers, OF_FILES)]
+        return answer
 
     def _status(self, parts: list[bytes]) -> os.stat_result | None:
         try:
@@ -154,12 +159,15 @@ class Lookup:
         page = [*asked.parts, self.index]
         if asked.path == asked.plain and asked.is_closed:
             return self._remembered(asked, page)
-        return to_folder(asked.request.path, asked.request.query) if self.files.has(page) else None
+        return self._to_folder(asked) if self.files.has(page) else None
 
-    def _ruled(self, asked: _Asked, to: Destination) -> Response:
+    def _to_folder(self, asked: _Asked) -> Response:
+        return self.ruled(asked.plain, to_folder(asked.request.path, asked.request.query))
+
+    def _directed(self, asked: _Asked, to: Destination) -> Response:
         """What a rule says: go elsewhere, or the file that it names, by no other rule.  Raises HTTPError 404."""
         if to.moves:
-            return _redirect(asked.request.path, asked.plain, to)
+            return self.ruled(asked.plain, _redirect(asked.request.path, asked.plain, to))
         for page in self._pages(names(to.path)):
             if (response := self._send(asked, page, status=to.status)) is not None:
                 return response
@@ -182,11 +190,11 @@ class Lookup:
         if not asked.is_folder or not self.files.has(asked.parts):
             return None
         if asked.path != asked.plain or not asked.is_closed:
-            return to_folder(asked.request.path, asked.request.query)
+            return self._to_folder(asked)
         if not self.listing:
             raise HTTPError(403, "This folder has no page of its own, and listings are off.")
         try:
-            return self._listed(asked)
+            return self.ruled(asked.plain, self._listed(asked))
         except OSError as error:
             absent(error)
             return None
@@ -258,11 +266,11 @@ class Lookup:
             return None
         if self.guard is not None:
             self.guard.require(asked.request, _path_of(parts))
-        fields = self._fields(asked, parts, more)
+        fields = self._fields(asked, parts, more, () if status == 200 else OF_CONTENT)
         return self.files.send(asked.head, parts, (*parts, fields), fields, status)
 
-    def _fields(self, asked: _Asked, parts: list[bytes], more: Lines = ()) -> Lines:
-        return self.rules.fields(asked.plain, (*self.files.fields(parts[-1]), *more))
+    def _fields(self, asked: _Asked, parts: list[bytes], more: Lines = (), without: Container[str] = ()) -> Lines:
+        return self.rules.fields(asked.plain, (*self.files.fields(parts[-1]), *more), without)
 
 
 def _path_of(parts: list[bytes]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..net.report import Reporter
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .redirects import Destination, Redirects
     from .rules import Problem
 
-__all__ = ["RuleFiles"]
+__all__ = ["OF_CONTENT", "OF_FILES", "RuleFiles"]
 
 logger = Reporter("httpd.site")
 
@@ -27,6 +27,15 @@ logger = Reporter("httpd.site")
 _PAUSE = 1.0
 # As much as the longest text may have, and a character more: that it is too long is for its reader to find out.
 _MOST_BYTES = 4 << 20
+# What a rule says of the content at a path; a page that says that there is none is another.  Above all it may not be
+# kept for a year because its path looks like that of a script.
+OF_CONTENT = frozenset({"cache-control", "content-disposition", "content-language", "content-type", "expires", "link"})
+# What an answer that is none of the owner's files says for itself: the policy of pages of our own is by their style and
+# script, and an owner's that forbids those is meant for his.
+OF_FILES = OF_CONTENT | {
+    "allow", "content-security-policy", "content-security-policy-report-only", "location", "retry-after",
+    "www-authenticate",
+}  # fmt: skip
 # How many problems are told: a file that is none of rules has one in every line.
 _MOST_TOLD = 20
 
@@ -68,9 +77,15 @@ class RuleFiles:
         """Whether it is for the query to say if a file of this path is to be had."""
         return self._redirects is not None and self._redirects.depends_on_query(path)
 
-    def fields(self, path: str, lines: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        """The field lines for a decoded plain path, by `_headers`; `lines` are those that the server has for it."""
-        return lines if self._headers is None else self._headers.apply(path, lines)
+    def fields(
+        self, path: str, lines: Iterable[tuple[str, str]], without: Container[str] = ()
+    ) -> tuple[tuple[str, str], ...]:
+        """The field lines for a decoded plain path, by `_headers`; `lines` are those that the server has for it.
+
+        `without` are the names of which nothing is to be said: OF_CONTENT for a page in the place of what is not
+        there, OF_FILES for what is no file.
+        """
+        return tuple(lines) if self._headers is None else self._headers.apply(path, lines, without)
 
 
 class _File:

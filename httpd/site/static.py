@@ -11,13 +11,14 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
+from ..protocol.errors import HTTPError
 from ..protocol.message import Request, Response
-from .answers import answer_method
-from .entities import Entities
+from .answers import answer_method, plain_path
+from .entities import Entities, Entity
 from .files import Files, answer
 from .lookup import Guard, Lookup
 from .root import Root, Symlinks
-from .rule_files import RuleFiles
+from .rule_files import OF_FILES, RuleFiles
 
 __all__ = ["StaticFiles"]
 
@@ -91,9 +92,7 @@ class StaticFiles:
                 return entity.whole or entity.stream()
             if headers.get("if-none-match") == entity.etag and headers.lacks(_FIRST_CONDITIONS):
                 return entity.not_modified
-        if head.method not in self.methods:
-            return self._refuse(request, path)
-        return self._lookup(request, path) if entity is None else answer(entity, head)
+        return self._answer(request, path, entity)
 
     def _look_around(self) -> None:
         """Once a second: are there other rules, or other encoded forms?"""
@@ -105,9 +104,22 @@ class StaticFiles:
     def check(self, request: Request, path: str | None = None) -> None:
         """Raise the HTTPError that awaits a method that files do not take: 404, 405 or 501."""
         if request.method not in self.methods:
-            self._refuse(request, request.path if path is None else path)
+            self._answer(request, request.path if path is None else path, None)
+
+    def _answer(self, request: Request, path: str, entity: Entity | None) -> Response:
+        """Whatever takes more than a look at what is remembered; an error with what the rules say of its path, too."""
+        try:
+            if request.method not in self.methods:
+                return self._refuse(request, path)
+            return self._lookup(request, path) if entity is None else answer(entity, request.head)
+        except HTTPError as error:
+            error.headers = self._rules.fields(plain_path(path), error.headers, OF_FILES)
+            raise
 
     def _refuse(self, request: Request, path: str) -> Response:
         """A method other than GET and HEAD: 404 where there is nothing to begin with."""
-        moved = self._lookup.elsewhere(path, request.path, request.query) if request.method in _CHANGING else None
-        return answer_method(request.method, self.methods) if moved is None else moved
+        if request.method in _CHANGING:
+            moved = self._lookup.elsewhere(path, request.path, request.query)
+            if moved is not None:
+                return moved
+        return self._lookup.ruled(plain_path(path), answer_method(request.method, self.methods))

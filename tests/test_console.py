@@ -20,7 +20,7 @@ import pytest
 from httpd import Request, Response, Server, text
 from httpd.net import wake
 from httpd.trace import feed as feeds
-from httpd.trace import store as stores
+from httpd.trace import share
 from httpd.trace.console import open_console
 from httpd.trace.events import Accepted, Closed, Event, Received, TraceHead, Truncated
 from httpd.trace.feed import Feed
@@ -378,7 +378,7 @@ def test_a_connection_that_goes_on_when_it_is_out_is_not_kept() -> None:
 
 
 def test_a_connection_that_does_too_much_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "MOST_EVENTS", 3)
+    monkeypatch.setattr(share, "MOST_EVENTS", 3)
     store = Store(lambda *told: None)
     kept(store, 1, *[Accepted("a", 1)] * 8, _closed())
     trace = store.get(1)

@@ -8,9 +8,11 @@ import json
 import os
 import pty
 import re
+import resource
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 
 from httpd import Request, Response, text
 from httpd.net.timers import Timers
-from httpd.trace import again, ring, show
+from httpd.trace import again, share, show
 from httpd.trace.events import KINDS, Closed, Event, Noted, Received, Trace, Truncated
 from httpd.trace.laws import check
 from httpd.trace.ndjson import event_line, head_line, read_trace
@@ -425,13 +427,15 @@ def test_what_was_recorded_is_written_soon(tmp_path: Path, turns: Turns, trace: 
     assert len(read_trace(path).events) == len(trace.events) - 1
 
 
-@pytest.mark.parametrize("bound", ["MOST_EVENTS", "MOST_BYTES_EACH"])
+@pytest.mark.parametrize("bound", ["MOST_EVENTS", "MOST_BYTES"])
 def test_a_connection_that_does_too_much_is_cut_short(
     tmp_path: Path, turns: Turns, trace: Trace, bound: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring, bound, 10 if bound == "MOST_EVENTS" else 1_000)
-    kept = Ring(tmp_path, turns.timers)
-    fill(kept, 1, trace.events)
+    monkeypatch.setattr(share, bound, 10 if bound == "MOST_EVENTS" else 1_000)
+    take = Ring(tmp_path, turns.timers)(head())
+    for event in trace.events:
+        take(event)
+        turns.end()
     [path] = tmp_path.iterdir()
     *some, truncated, closed = read_trace(path).events
     assert type(truncated.what) is Truncated
@@ -454,6 +458,56 @@ def test_a_disk_that_takes_nothing_is_told_once(
     fill(kept, 3, trace.events)
     [path] = (tmp_path / "a").iterdir()
     assert read_trace(path).head.connection == 3
+
+
+def test_a_connection_that_goes_on_when_its_file_has_gone_is_not_kept(
+    tmp_path: Path, turns: Turns, trace: Trace, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Ring(tmp_path, turns.timers, files=2)
+    take = kept(head())
+    take(trace.events[0])
+    turns.end()
+    assert len(list(tmp_path.iterdir())) == 1
+    fill(kept, 2, trace.events)
+    fill(kept, 3, trace.events)
+    for event in trace.events[1:]:
+        take(event)
+        turns.end()
+    assert sorted(read_trace(path).head.connection for path in tmp_path.iterdir()) == [2, 3]
+    assert not caplog.records
+
+
+def test_a_disk_that_fills_leaves_whole_lines(
+    tmp_path: Path, turns: Turns, trace: Trace, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Ring(tmp_path, turns.timers)
+    take = kept(head())
+    for event in trace.events[:5]:
+        take(event)
+    turns.end()
+    [path] = tmp_path.iterdir()
+    written = path.stat().st_size
+    with files_at_most(written + 50):
+        for event in trace.events[5:9]:
+            take(event)
+        turns.end()
+        fill(kept, 2, trace.events)
+    for event in trace.events[9:]:
+        take(event)
+    assert [read_trace(path).head.connection for path in tmp_path.iterdir()] == [1]
+    assert path.stat().st_size == written
+    assert len(caplog.records) == 1
+
+
+@contextlib.contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """No file grows beyond so many bytes; a write takes what there is room for, and the next one fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_terminal_that_is_gone_harms_nobody(turns: Turns, trace: Trace) -> None:

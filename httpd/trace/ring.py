@@ -15,8 +15,9 @@ from functools import partial
 
 from ..net.report import Reporter
 from ..net.timers import Timers
-from .events import Closed, Event, TraceHead, Truncated
+from .events import Closed, Event, TraceHead
 from .ndjson import event_line, head_line
+from .share import Share
 
 __all__ = ["Ring"]
 
@@ -25,9 +26,6 @@ logger = Reporter("httpd.trace")
 # How many files there are at the most, and how many bytes in all of them.
 MOST_FILES = 500
 MOST_BYTES = 64 << 20
-# How much one connection may write: events, and bytes.
-MOST_EVENTS = 20_000
-MOST_BYTES_EACH = 4 << 20
 
 # How long what was recorded waits for more, in seconds: a file is opened each time.
 _WRITE_AFTER = 0.1
@@ -71,28 +69,21 @@ class Ring:
 
     def __call__(self, head: TraceHead) -> Callable[[Event], None]:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._wall_clock()))
-        file = _File(f"{stamp}-{os.getpid()}-{head.connection:06d}.ndjson")
-        self._add(file, head_line(head))
-        return partial(self._take, file)
+        name = f"{stamp}-{os.getpid()}-{head.connection:06d}.ndjson"
+        return partial(self._take, _File(name, head_line(head)))
 
     def _take(self, file: _File, event: Event) -> None:
-        if file.events < MOST_EVENTS and file.bytes < MOST_BYTES_EACH:
-            file.events += 1
-            self._add(file, event_line(event))
-        else:
-            for line in file.lines_instead(event):
-                self._add(file, line)
-        if type(event.what) is Closed:
-            # The loop may have had its last turn.
-            self.flush()
-
-    def _add(self, file: _File, line: str) -> None:
+        if file.gone:
+            return
         if not file.waiting:
             if not self._unwritten:
                 self._timers.call_later(_WRITE_AFTER, self.flush)
             self._unwritten.append(file)
-        file.waiting.append(line)
-        file.bytes += len(line)
+        file.waiting.append(event)
+        if type(event.what) is Closed:
+            # The loop may have had its last turn.
+            self._write(file)
+            self._remove_oldest()
 
     # ---- writing
 
@@ -100,24 +91,35 @@ class Ring:
         """Write what was recorded, and remove what is too much.  What cannot be written is lost, and told once."""
         files, self._unwritten = self._unwritten, []
         for file in files:
-            lines, file.waiting = "".join(file.waiting).encode("ascii"), []
-            try:
-                self._append(file.name, lines)
-                self._failed = False
-            except OSError as why:
-                if not self._failed:
-                    self._failed = True
-                    logger.error("cannot write a trace: %s", why)
+            self._write(file)
         self._remove_oldest()
 
-    def _append(self, name: str, data: bytes) -> None:
-        fd = os.open(os.path.join(self.folder, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _write(self, file: _File) -> None:
+        begins, lines = file.begins, file.lines()
+        if not lines:
+            return
         try:
-            os.write(fd, data)
-        finally:
-            os.close(fd)
-        self._sizes[name] = self._sizes.get(name, 0) + len(data)
-        self._total += len(data)
+            self._append(file.name, lines, begins)
+            self._failed = False
+        except OSError as why:
+            # What lacks a part is no trace any more, and a file that was removed as too old stays away.
+            file.gone = True
+            if not self._failed and (begins or not isinstance(why, FileNotFoundError)):
+                self._failed = True
+                logger.error("cannot write a trace: %s", why)
+
+    def _append(self, name: str, lines: bytes, begins: bool) -> None:
+        path, size = os.path.join(self.folder, name), self._sizes.get(name, 0)
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if begins else 0), 0o600)
+        try:
+            with open(fd, "ab") as file:
+                file.write(lines)
+        except OSError:
+            # The last line may have been written in part.
+            os.truncate(path, size) if size else os.unlink(path)
+            raise
+        self._sizes[name] = size + len(lines)
+        self._total += len(lines)
 
     def _remove_oldest(self) -> None:
         while len(self._sizes) > self._most_files or (self._total > self._most_bytes and len(self._sizes) > 1):
@@ -132,23 +134,26 @@ class Ring:
 
 
 class _File:
-    """One connection's file: what waits to be written, and how much there was."""
+    """One connection's file: what waits to be written, and how much there was; `gone` where nothing more is."""
 
-    __slots__ = ("_dropped", "_first_dropped", "bytes", "events", "name", "waiting")
+    __slots__ = ("_head", "_share", "gone", "name", "waiting")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, head: str) -> None:
         self.name = name
-        self.waiting: list[str] = []
-        self.events = self.bytes = 0
-        self._dropped = 0
-        self._first_dropped: Event | None = None
+        self.waiting: list[Event] = []
+        self.gone = False
+        self._head = head
+        self._share = Share()
 
-    def lines_instead(self, event: Event) -> list[str]:
-        """What to write of an event beyond the bounds: nothing, but at the end how much that was, and the end."""
-        if type(event.what) is not Closed:
-            self._first_dropped = self._first_dropped or event
-            self._dropped += 1
-            return []
-        if self._first_dropped is None:
-            return [event_line(event)]
-        return [event_line(self._first_dropped._replace(what=Truncated(self._dropped))), event_line(event)]
+    @property
+    def begins(self) -> bool:
+        """Whether nothing was written yet."""
+        return bool(self._head)
+
+    def lines(self) -> bytes:
+        """What waits, as it is to be written; it waits no more."""
+        lines = [self._head, *map(event_line, self._share.of(self.waiting))] if self.waiting else []
+        self._head, self.waiting = "", []
+        text = "".join(lines)
+        self._share.bytes += len(text)
+        return text.encode("ascii")

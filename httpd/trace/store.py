@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .events import Closed, Event, Received, Refilled, Trace, TraceHead, Truncated
+from .events import Event, Received, Refilled, Trace, TraceHead
+from .share import Share
 
 __all__ = ["Store", "weight_of"]
 
 # How many connections there are at the most, and how many bytes of data in all of them.
 MOST_CONNECTIONS = 200
 MOST_BYTES = 32 << 20
-# How much there is of one connection: events, and bytes.
-MOST_EVENTS = 20_000
-MOST_BYTES_EACH = 4 << 20
 
 # What an event takes besides its data, about.
 _RECORD = 200
@@ -57,20 +55,21 @@ class Store:
         return (kept.trace for kept in self._kept.values())
 
     def _take(self, kept: _Kept, event: Event) -> None:
-        for one in kept.what_to_keep(event):
+        if kept.gone:
+            return
+        for one in kept.share.of([event]):
             kept.trace.events.append(one)
-            size = weight_of(one.what)
-            kept.size += size
-            if not kept.gone:
-                self._size += size
-                self._told(kept.trace.head.connection, one)
+            weight = weight_of(one.what)
+            kept.share.bytes += weight
+            self._size += weight
+            self._told(kept.trace.head.connection, one)
         self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         while len(self._kept) > self._most or (self._size > self._most_bytes and len(self._kept) > 1):
             kept = self._kept.pop(next(iter(self._kept)))
             kept.gone = True
-            self._size -= kept.size
+            self._size -= kept.share.bytes
 
 
 class _Kept:
@@ -78,24 +77,8 @@ class _Kept:
 
     def __init__(self, head: TraceHead) -> None:
         self.trace = Trace(head, [])
-        self.size = 0
+        self.share = Share()
         self.gone = False
-        self._dropped = 0
-        self._first_dropped: Event | None = None
-
-    def what_to_keep(self, event: Event) -> list[Event]:
-        """An event, or beyond the bounds nothing; at the end how much that was, and the end."""
-        if self.gone:
-            return []
-        if self._first_dropped is None and len(self.trace.events) < MOST_EVENTS and self.size < MOST_BYTES_EACH:
-            return [event]
-        if type(event.what) is not Closed:
-            self._first_dropped = self._first_dropped or event
-            self._dropped += 1
-            return []
-        if self._first_dropped is None:
-            return [event]
-        return [self._first_dropped._replace(what=Truncated(self._dropped)), event]
 
 
 def weight_of(what: Any) -> int:

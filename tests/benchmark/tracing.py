@@ -21,7 +21,7 @@ from httpd.net import asyncore
 from httpd.net.interest import ChannelMap
 from httpd.net.timers import Timers
 from httpd.server.service import Service
-from httpd.trace import ring
+from httpd.trace import ring, share
 from httpd.trace.events import Event, TraceHead
 from httpd.trace.steps import traced
 from httpd.trace.tracing import Tracing
@@ -69,7 +69,7 @@ def _cost(folder: Path, sink: Callable[[Timers], Any] | None) -> float:
 def main() -> None:
     """Print a line each."""
     # A connection is cut short long before this many requests.
-    ring.MOST_EVENTS = ring.MOST_BYTES_EACH = 1 << 40
+    share.MOST_EVENTS = share.MOST_BYTES = 1 << 40
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "site")
         folder.mkdir()

@@ -34,6 +34,11 @@ def _section(title: str) -> str:
     return found[1]
 
 
+def serve_command() -> str:
+    """The line that serves the example site from a fresh checkout."""
+    return _commands()[0]
+
+
 def _commands() -> list[str]:
     return re.findall(r"^    (python3 .*)$", _section("Two commands"), re.MULTILINE)
 

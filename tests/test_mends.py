@@ -1,8 +1,8 @@
 """What was wrong with the asyncore and asynchat of Python 3.11: each defect, and that it is mended.
 
 Every test here is about one defect (`@mends` names it) and runs against a pair of modules, ours.  The last test
-runs this file once more against the pair that Python 3.11 ships, where every one of them must fail: so none of them
-passes for a reason of its own.
+runs this file once more against the pair that Python 3.11 ships (see `reference`), where every one of them must fail:
+so none of them passes for a reason of its own.
 """
 
 from __future__ import annotations
@@ -10,29 +10,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import importlib
 import logging
 import os
 import resource
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
-import warnings
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from .reference import chat, modules, on_the_modules_of_3_11, opened, pair_of_sockets, run
 from .scripted import BLOCKS, RESET, ScriptedSocket, play
-
-# Set in the run against the modules that Python 3.11 ships.
-_REFERENCE = "STANDARD_MODULES"
 
 DEFECTS = {
     "accept": "out of descriptors on accept closes the listener for good",
@@ -71,77 +64,24 @@ def mends(defect: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 @pytest.fixture
 def net() -> Iterator[Any]:
     """The pair of modules under test: `.asyncore`, `.asynchat`."""
-    package = "" if _REFERENCE in os.environ else "httpd.net."
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pair = {name: importlib.import_module(package + name) for name in ("asyncore", "asynchat")}
-    yield SimpleNamespace(**pair)
-    pair["asyncore"].close_all(ignore_all=True)
-    while _opened:
-        with contextlib.suppress(OSError):
-            _opened.pop().close()
+    with modules() as pair:
+        yield pair
 
 
 # ---- helpers
-
-# Closed after each test, however it ends.
-_opened: list[Any] = []
-
-
-def pair_of_sockets() -> tuple[socket.socket, socket.socket]:
-    """Two connected sockets."""
-    pair = socket.socketpair()
-    _opened.extend(pair)
-    return pair
 
 
 def tcp_connection() -> tuple[socket.socket, socket.socket]:
     """A TCP connection over the loopback: (client, server's side)."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname())
-        _opened.extend([client, accepted := listener.accept()[0]])
-        return client, accepted
+        return opened(client, listener.accept()[0])
 
 
 def reset(sock: socket.socket) -> None:
     """Close so that the peer gets a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
-
-
-def chat(net: Any, **more: Any) -> Any:
-    """A class of async_chat that keeps what it hears: `.lines`, `.heard` (pieces), `.closes`."""
-
-    class Chat(net.asynchat.async_chat):  # type: ignore[misc]
-        def __init__(self, sock: Any = None, channels: Any = None) -> None:
-            super().__init__(sock, channels)
-            self.set_terminator(b"\r\n")
-            self.lines: list[bytes] = []
-            self.heard: list[bytes] = []
-            self.closes = 0
-
-        def collect_incoming_data(self, data: bytes) -> None:
-            self.heard.append(data)
-
-        def found_terminator(self) -> None:
-            self.lines.append(b"".join(self.heard))
-            self.heard = []
-
-        def handle_close(self) -> None:
-            self.closes += 1
-            self.close()
-
-    for name, value in more.items():
-        setattr(Chat, name, value)
-    return Chat
-
-
-def run(net: Any, channels: Any, until: Callable[[], bool], patience: float = 5.0, **how: Any) -> None:
-    """Let the loop serve the map until the condition holds; fail after `patience` seconds."""
-    end = time.monotonic() + patience
-    while not until():
-        assert time.monotonic() < end, "the loop did not get there"
-        net.asyncore.loop(timeout=0.05, map=channels, count=1, **how)
 
 
 def no_descriptor_left() -> contextlib.AbstractContextManager[None]:
@@ -720,18 +660,7 @@ def test_every_defect_has_its_test() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="only Python 3.11's modules are the reference")
 def test_every_one_of_these_fails_on_the_modules_of_python_3_11(tmp_path: Path) -> None:
-    report = tmp_path / "report.xml"
-    plain = ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist", "-W", "ignore"]
-    chosen = ["-k", "not every_defect and not every_one_of_these", __file__]
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *plain, *chosen],
-        env={**os.environ, _REFERENCE: "1", "PYTEST_ADDOPTS": ""},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    cases = list(ET.parse(report).iter("testcase"))
-    assert len(cases) > len(DEFECTS)
-    assert [case.get("name") for case in cases if case.find("failure") is None and case.find("skipped") is None] == []
+    outcomes = on_the_modules_of_3_11(__file__, "not every_defect and not every_one_of_these", tmp_path)
+    assert len(outcomes) > len(DEFECTS)
+    assert [name for name, outcome in outcomes.items() if outcome not in ("failed", "skipped")] == []

@@ -6,16 +6,24 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-from httpd import HTTPError, StaticFiles
+from httpd import HTTPError, Request, Response, StaticFiles
+from httpd.protocol.errors import Later
+from httpd.site import tags
 from httpd.site.entities import SMALL, Entities
-from httpd.site.tags import HASHED, Tags, told_time
+from httpd.site.tags import HASHED, MOST, Tags, told_time
 
-from .exchange import Exchange, get
+from .exchange import RESET, Exchange, get
 from .factories import request
+from .live import LiveServer
+from .test_later import Waiting
+from .tools import open_descriptors
 from .workbench import noise
 
 # What files of images have, and what a clock that went wrong leaves.
@@ -29,8 +37,17 @@ def write(path: Path, content: bytes, mtime: float) -> Path:
     return path
 
 
+def ask(site: StaticFiles, asked: Request) -> Response:
+    """The site's answer, whatever has to be done beside the loop for it."""
+    while True:
+        try:
+            return site(asked)
+        except Later as later:
+            later.work()
+
+
 def fields(site: StaticFiles, path: str = "/file") -> dict[str, str]:
-    return dict(site(request(path, "HEAD")).headers)
+    return dict(ask(site, request(path, "HEAD")).headers)
 
 
 @pytest.fixture
@@ -56,14 +73,14 @@ def test_no_validator_is_made_of_a_time_that_is_none(site: StaticFiles, file: Pa
         write(file, noise(size, seed), mtime)
         told = fields(site)
         assert "Last-Modified" not in told
-        assert site(request("/file", headers={"If-None-Match": told["ETag"]})).status == 304
+        assert ask(site, request("/file", headers={"If-None-Match": told["ETag"]})).status == 304
         found.append(told["ETag"])
         file.unlink()
     assert len(set(found)) == 2
     assert all(etag.startswith('"') for etag in found)
 
 
-@pytest.mark.parametrize("size", [0, 10, SMALL + 1, HASHED])
+@pytest.mark.parametrize("size", [0, 10, SMALL + 1, HASHED, HASHED + 1, 5 * HASHED + 7])
 def test_the_same_bytes_have_the_same_tag_on_every_machine(site: StaticFiles, file: Path, size: int) -> None:
     etags = set()
     for mtime in (0, 1):
@@ -170,11 +187,101 @@ def test_the_hashes_remembered_are_bounded(tmp_path: Path) -> None:
     assert len(memory._digests) == 3
 
 
-def test_no_more_is_ever_read_than_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_big_is_not_read_on_the_spot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = reads(monkeypatch)
-    for size, most in [(HASHED, HASHED), (HASHED + 1, 0)]:
-        read.clear()
-        descriptor = os.open(write(tmp_path / "file", bytes(size), 0), os.O_RDONLY)
-        Tags(3).by_content(descriptor, os.fstat(descriptor), None, settled=True)
-        os.close(descriptor)
-        assert sum(read) == most
+    with open(write(tmp_path / "file", bytes(HASHED), 0), "rb") as file:
+        Tags(3).by_content(file.fileno(), os.fstat(file.fileno()), None, settled=True)
+    assert sum(read) == HASHED
+    read.clear()
+    with open(write(tmp_path / "file", bytes(HASHED + 1), 0), "rb") as file, pytest.raises(Later) as raised:
+        Tags(3).by_content(file.fileno(), os.fstat(file.fileno()), None, settled=True)
+    assert read == []
+    raised.value.work()
+    assert sum(read) == HASHED + 1
+
+
+# ---- beside the loop
+
+
+def test_a_big_file_is_hashed_in_steps_that_are_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: StaticFiles, file: Path
+) -> None:
+    """Two clients ask at once.  Each step of the one is the other's, too, and nothing is read twice."""
+    write(file, noise(3 * HASHED), 0)
+    monkeypatch.setattr(tags, "_STEP", HASHED)
+    read, before = reads(monkeypatch), open_descriptors()
+    waiting = Waiting()
+    one, two = (Exchange([get("/file", method="HEAD")], site, beside=waiting) for _ in range(2))
+    steps = 0
+    while waiting.jobs:
+        waiting.let()
+        steps += 1
+    assert steps == 4  # three for the content, and one that the second client had asked for already
+    assert sum(read) == 3 * HASHED
+    assert len({answer["etag"] for exchange in (one, two) for answer in exchange.answers("HEAD")}) == 1
+    site.entities.clear()
+    assert open_descriptors() == before
+
+
+def test_nobody_reads_on_for_a_client_that_has_gone(
+    monkeypatch: pytest.MonkeyPatch, site: StaticFiles, file: Path
+) -> None:
+    """What was read is not lost: whoever asks next goes on from there."""
+    write(file, noise(3 * HASHED), 0)
+    monkeypatch.setattr(tags, "_STEP", HASHED)
+    read, waiting = reads(monkeypatch), Waiting()
+    gone = Exchange([get("/file"), RESET], site, beside=waiting)
+    gone.handler.close()
+    waiting.let()
+    assert (waiting.jobs, sum(read)) == ([], HASHED)
+    fields(site)
+    assert sum(read) == 3 * HASHED
+
+
+def test_a_big_file_that_changes_while_it_is_hashed_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, site: StaticFiles, file: Path
+) -> None:
+    write(file, noise(3 * HASHED), 0)
+    monkeypatch.setattr(tags, "_STEP", HASHED)
+    with pytest.raises(Later) as raised:
+        site(request("/file"))
+    raised.value.work()
+    with file.open("r+b") as opened:
+        opened.write(b"changed")
+    os.utime(file, (0, 0))
+    told = site(request("/file", "HEAD")).headers
+    assert f"-inode{file.stat().st_ino:x}" in dict(told)["ETag"]
+
+
+def test_what_would_take_too_long_is_not_hashed(site: StaticFiles, file: Path) -> None:
+    with file.open("wb") as opened:
+        opened.truncate(MOST + 1)
+    os.utime(file, (0, 0))
+    assert f"-inode{file.stat().st_ino:x}" in dict(site(request("/file", "HEAD")).headers)["ETag"]
+
+
+@pytest.mark.slow
+def test_others_are_served_while_a_big_file_is_hashed(tmp_path: Path) -> None:
+    """256 MiB, sparse; two machines with the same image say the same of it."""
+    (tmp_path / "small.txt").write_text("small")
+    for name in ("one", "two"):
+        with (tmp_path / name).open("wb") as opened:
+            opened.truncate(256 << 20)
+        os.utime(tmp_path / name, (1, 1))
+    with LiveServer(tmp_path, "--access-log", "off") as server, ThreadPoolExecutor(1) as pool:
+
+        def head(path: str) -> str:
+            with closing(HTTPConnection("127.0.0.1", server.port)) as client:
+                client.request("HEAD", path)
+                return client.getresponse().headers["ETag"]
+
+        began = time.monotonic()
+        hashed, meanwhile = pool.submit(head, "/one"), 0
+        while not hashed.done():
+            head("/small.txt")
+            meanwhile += 1
+        whole = time.monotonic() - began
+        assert hashed.result() == head("/two")
+    print(f"256 MiB hashed in {whole:.1f} s; meanwhile {meanwhile} other answers")
+    # On the spot there would be one, at the end.
+    assert meanwhile > 20

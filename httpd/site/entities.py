@@ -184,7 +184,7 @@ class Entities:
 
         `fields` are the response's field lines besides the validators; `coding` is the content's, if it has one.  The
         caller has a hold on the entity of its own, and ends it with `close()` once its response is made.  Raises
-        OSError where reading fails.
+        OSError where reading fails, and Later where a big file has to be read for its tag first (see `tags`).
         """
         file = OpenFile(opened[0])
         try:

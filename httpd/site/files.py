@@ -55,7 +55,7 @@ class Files:
 
         It is remembered under `key`, which must tell it from the same file with other field lines.  A status other
         than 200 is no answer to a condition or a Range, and has no validators (RFC 9110 §8.8, §13.2.1, §14.2).
-        Raises HTTPError: 403, 412, 416, and 503 where descriptors have run out.
+        Raises HTTPError: 403, 412, 416, and 503 where descriptors have run out; and Later (see `tags`).
         """
         entity = self.entities.find(key)
         if entity is not None and entity.codings:

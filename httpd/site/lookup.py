@@ -100,7 +100,7 @@ class Lookup:
         self.spa = spa
 
     def __call__(self, request: Request, path: str) -> Response:
-        """Answer GET or HEAD.  Raises HTTPError 404 where nothing is found, 403, 412, 416 and 503."""
+        """Answer GET or HEAD.  Raises HTTPError 404 where nothing is found, 403, 412, 416 and 503, and Later."""
         asked = _Asked(request, path)
         try:
             asked.parts = names(path)

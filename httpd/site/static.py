@@ -75,7 +75,8 @@ class StaticFiles:
     def __call__(self, request: Request, path: str | None = None) -> Response:
         """Answer a request, by its own path or by the one below a mount's prefix.
 
-        Raises HTTPError: 404, 403, 405 with Allow, 412, 416, 501, and 503 where descriptors have run out.
+        Raises HTTPError: 404, 403, 405 with Allow, 412, 416, 501, and 503 where descriptors have run out; and Later
+        where a big file without a time has to be read for its validator first.
         """
         head = request.head
         if path is None:

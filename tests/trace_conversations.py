@@ -1,20 +1,25 @@
 """Conversations that nobody wrote: requests good and bad, cut anywhere, taken as slowly as one likes.
 
-    python -m tests.trace_conversations 10000      # as many as that, each held to all seven laws
+    python -m tests.trace_conversations 10000      # as many as that, each held to all seven laws, on all cores
 
-`tests/test_trace_conversations.py` has fewer of them in the ordinary suite.
+They are others each time; a second number repeats those that began with it.  `tests/test_trace_conversations.py` has
+fewer of them in the ordinary suite.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
+import random
 import sys
 import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from errno import ECONNRESET
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -33,6 +38,9 @@ from .refusals import REFUSED
 from .strategies import heads, mutated, pieces, requests
 
 __all__ = ["Tally", "conversations", "generated", "hold"]
+
+# What one process holds at a time.
+PART = 250
 
 LIMITS = Limits(request_line=200, head=800, fields=12, body=400, piece=300)
 
@@ -137,47 +145,40 @@ def _ends(at: int) -> SearchStrategy[list[Any]]:
     ])  # fmt: skip
 
 
-class Tally:
-    """What was seen, so that one can tell whether it was worth while."""
+Tally = Counter[str]
+"""What was seen, so that one can tell whether it was worth while."""
 
-    def __init__(self) -> None:
-        self.conversations = self.events = self.answers = self.refusals = self.bytes = 0
 
-    def count(self, events: list[Event], data: bytes) -> None:
-        """One conversation more."""
-        self.conversations += 1
-        self.events += len(events)
-        self.bytes += len(data)
-        self.answers += sum(type(event.what) is Responded for event in events)
-        self.refusals += sum(type(event.what) is Refused for event in events)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.conversations:,} conversations, {self.events:,} events, {self.bytes:,} bytes received, "
-            f"{self.answers:,} answers, {self.refusals:,} of them refusals"
-        )
+def counted(events: list[Event], data: bytes) -> Tally:
+    """One conversation."""
+    answers = sum(type(event.what) is Responded for event in events)
+    refusals = sum(type(event.what) is Refused for event in events)
+    return Counter(conversations=1, events=len(events), bytes=len(data), answers=answers, refusals=refusals)
 
 
 def broken_laws(data: bytes, inputs: list[Any], tally: Tally) -> list[Broken]:
     """Play a conversation, as it is and byte by byte; the laws that do not hold."""
     site = generated()
     played = conversation(inputs, site, head(LIMITS))
-    tally.count(played.events, data)
+    tally.update(counted(played.events, data))
     broken = check(played.events) + replay(played.trace, site)[1] + replay(played.trace)[1]
     if not data:
         return broken
     # The cutting that came by chance, and the finest.
     chance = [what.data.encode("latin-1") for what in inputs if hasattr(what, "asked")]
-    for other, more in check_cuts(played.trace, [chance, one_by_one(data)], site):
-        broken += more + replay(other.trace, site)[1]
+    for _, more in check_cuts(played.trace, [chance, one_by_one(data)], site):
+        broken += more
     return broken
 
 
-def hold(number: int) -> Tally:
-    """So many conversations.  Raises AssertionError with the smallest that breaks a law."""
-    tally = Tally()
+def hold(number: int, first: int) -> Tally:
+    """So many conversations, others for each `first`.  Raises AssertionError with the smallest that breaks a law."""
+    tally: Tally = Counter()
 
-    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @seed(first)
+    @settings(
+        max_examples=number, derandomize=False, deadline=None, database=None, suppress_health_check=[*HealthCheck]
+    )
     @given(conversations())
     def each(made: tuple[bytes, list[Any]]) -> None:
         assert broken_laws(*made, tally) == []
@@ -191,10 +192,17 @@ def hold(number: int) -> Tally:
 
 
 def main() -> None:
-    """Hold as many conversations as the command line says."""
+    """Hold as many conversations as the command line says, in parts, on all cores."""
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1_000_000)
+    print(f"{number:,} conversations from {first} on", flush=True)
     began = time.monotonic()
-    tally = hold(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
-    print(f"{tally}; every law holds.  {time.monotonic() - began:.0f} s")
+    parts = math.ceil(number / PART)
+    with ProcessPoolExecutor() as pool:
+        tally = sum(pool.map(hold, [PART] * parts, range(first, first + parts)), Counter[str]())
+    assert tally["conversations"] >= number
+    told = ", ".join(f"{count:,} {what}" for what, count in tally.items())
+    print(f"{told}: every law holds.  {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

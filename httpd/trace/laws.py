@@ -201,15 +201,13 @@ def _follows(what: str, start: int, expected: int) -> Iterator[str]:
 Told = tuple[int, str, dict[str, Any]]
 
 
-def essence(events: Iterable[Event]) -> list[Told]:
-    """(event number, name, data) of what a conversation was about: the `http:` and `app:` events without their times.
+def essence(events: Iterable[Event]) -> list[Event]:
+    """What a conversation was about: its `http:` and `app:` events.
 
     How a connection that has had its last answer takes leave is left out: it lingers only where more has come by then
     (RFC 9112 §9.6), and only the network knows when it comes.
     """
-    return [
-        said(event) for event in events if event.name.startswith(("http:", "app:")) and not _takes_leave(event.what)
-    ]
+    return [event for event in events if event.name.startswith(("http:", "app:")) and not _takes_leave(event.what)]
 
 
 def _takes_leave(what: Any) -> bool:
@@ -230,7 +228,7 @@ def check_replay(recorded: Iterable[Event], played: Iterable[Event], ignored: Se
     """Law 7.  `ignored` are namespaces besides `loop:` and `trace:`, which tell of others than the channel."""
     left_out = "loop:", "trace:", *ignored
     one, other = (
-        [said(event) for event in events if not event.name.startswith(left_out)] for events in (recorded, played)
+        [event for event in events if not event.name.startswith(left_out)] for events in (recorded, played)
     )
     return [*_differences(7, one, other)]
 
@@ -245,9 +243,12 @@ def said(event: Event) -> Told:
     return event.n, event.name, {name: value for name, value in event.what._asdict().items() if name not in passing}
 
 
-def _differences(law: int, one: Sequence[Told], other: Sequence[Told]) -> Iterator[Broken]:
+def _differences(law: int, one: Sequence[Event], other: Sequence[Event]) -> Iterator[Broken]:
     """The first place where two lists of events part."""
-    for (n, name, data), (_, other_name, other_data) in zip(one, other, strict=False):
+    for event, other_event in zip(one, other, strict=False):
+        if event.what == other_event.what and type(event.what) is type(other_event.what):
+            continue
+        (n, name, data), (_, other_name, other_data) = said(event), said(other_event)
         if name != other_name:
             yield Broken(law, n, f"{name} here, and there {other_name}")
             return
@@ -257,8 +258,8 @@ def _differences(law: int, one: Sequence[Told], other: Sequence[Told]) -> Iterat
                 return
     longer, shorter = (one, other) if len(one) > len(other) else (other, one)
     if len(longer) > len(shorter):
-        n, name, _ = longer[len(shorter)]
-        yield Broken(law, n, f"{name} comes in only one of the two")
+        left = longer[len(shorter)]
+        yield Broken(law, left.n, f"{left.name} comes in only one of the two")
 
 
 def _short(value: Any) -> str:

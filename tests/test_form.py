@@ -41,6 +41,7 @@ class AtOnce:
         self.fault: Exception | None = None
         self.begun: list[Callable[[], object]] = []
         self.waits = False
+        self.read = database.read
 
     def begin(self, work: Callable[[Any], Any], then: Callable[[Any, BaseException | None], object]) -> None:
         if isinstance(self.fault, Full):
@@ -60,6 +61,11 @@ class AtOnce:
             self.begun.append(do)
         else:
             do()
+
+    def write(self, work: Callable[[Any], Any]) -> Any:
+        if self.fault:
+            raise self.fault
+        return self.database.write(work)
 
 
 class Site:
@@ -304,6 +310,39 @@ def test_a_form_without_files_takes_one_in_parts(site: Site) -> None:
     assert answer.status == 303
 
 
+LARGE = bytes(range(256)) * 20_000
+
+
+@pytest.fixture
+def photos(make: Callable[..., Site]) -> Site:
+    return make(fields={"name": {}, "photo": {"type": "file"}})
+
+
+def large(content: bytes = LARGE, *fields: tuple[str, str]) -> bytes:
+    texts = [(name, "", "", value.encode()) for name, value in (("name", "Ann"), *fields)]
+    return multipart(*texts, ("photo", "sea.jpg", "image/jpeg", content))
+
+
+def test_a_large_file_is_kept_like_any_other(photos: Site) -> None:
+    token = ("_token", photos.token())
+    for _ in range(2):
+        assert photos.ask(large(LARGE, token))[0].status == 303
+    photos.clock.now += 1
+    assert photos.ask(large(LARGE[1:], token))[0].status == 303
+    first, second = photos.stored
+    for stored, content in ((first, LARGE), (second, LARGE[1:])):
+        there = photos.store.read(lambda seen, identity=stored.id: b"".join(pieces(seen, identity, 0)))
+        assert there == content
+
+
+def test_a_large_file_that_cannot_be_kept_is_told_and_leaves_nothing(photos: Site) -> None:
+    photos.store.fault = Unavailable("the disk is full")
+    [answer] = photos.ask(large())
+    assert (answer.status, answer["retry-after"]) == (503, "5")
+    assert values_in(answer)["name"] == "Ann"
+    assert photos.stored == []
+
+
 # ---- what is wrong is said, and what was typed is kept
 
 
@@ -519,6 +558,33 @@ def test_a_network_counts_as_one_client(database: Database) -> None:
     assert site.post(GOOD).status == 429
 
 
+def test_what_was_there_already_and_what_was_not_stored_do_not_count(make: Callable[..., Site]) -> None:
+    site = make(rate="1/m")
+    site.store.fault = Unavailable("the disk is full")
+    sent = {**GOOD, "_token": site.token()}
+    assert {site.post(sent).status for _ in range(3)} == {503}
+    site.store.fault = None
+    assert {site.post(sent).status for _ in range(3)} == {303}, "whose answer was lost asks again"
+    assert site.post_json(GOOD, "Idempotency-Key: a").status == 429
+    assert len(site.stored) == 1
+
+
+def test_all_processes_count_together(make: Callable[..., Site]) -> None:
+    one, two = make(rate="2/m"), make(rate="2/m")
+    assert [site.post(GOOD).status for site in (one, two, one, two)] == [303, 303, 429, 429]
+
+
+def test_who_has_no_address_is_not_counted(database: Database) -> None:
+    def through_a_socket(request: Request) -> Response:
+        request.peer = ""
+        return site.site(request)
+
+    site = Site(database, lambda request: text(""), {"rate": "1/m"})
+    content = post(urlencode(GOOD).encode(), URLENCODED, path="/contact")
+    for _ in range(3):
+        assert Exchange([content], through_a_socket).answers("POST")[0].status == 303
+
+
 def test_a_rate_may_be_left_out(make: Callable[..., Site]) -> None:
     site = make(rate=False)
     assert {site.post(GOOD).status for _ in range(20)} == {303}
@@ -554,6 +620,31 @@ def test_another_file_of_the_same_name_and_size_is_another_submission(make: Call
 def test_without_a_token_there_is_no_telling(site: Site) -> None:
     site.post(GOOD)
     site.post(GOOD)
+    assert len(site.stored) == 2
+
+
+def test_a_page_of_the_sites_has_no_token_and_a_double_click_is_one_all_the_same(make: Callable[..., Site]) -> None:
+    site = make(page="/contact.html", rate=False)
+    firefox = "User-Agent: Firefox"
+    for _ in range(2):
+        assert site.post(GOOD, firefox).status == 303
+    assert len(site.stored) == 1
+    site.post({**GOOD, "message": "Something else"}, firefox)
+    site.post(GOOD, "User-Agent: Safari")
+    assert len(site.stored) == 3, "two letters are two, and so are two people"
+    site.clock.now += 110
+    site.post(GOOD, firefox)
+    assert len(site.stored) == 3, "as when a proxy has lost patience"
+    site.clock.now += 20
+    for _ in range(2):
+        site.post(GOOD, firefox)
+    assert len(site.stored) == 4, "what is sent anew later is meant so"
+
+
+def test_two_files_of_one_name_from_a_page_of_the_sites_are_two(make: Callable[..., Site]) -> None:
+    site = make(page="/contact.html", fields={"cv": {"type": "file"}})
+    for content in (b"one", b"one", b"two"):
+        site.ask(multipart(("cv", "a.txt", "text/plain", content)))
     assert len(site.stored) == 2
 
 
@@ -710,11 +801,11 @@ def test_whatever_is_sent_gets_an_answer_that_says_what_is_wrong(site: Site, con
 # ---- cuts
 
 
-def test_it_does_not_matter_where_the_bytes_are_cut(site: Site) -> None:
+def test_it_does_not_matter_where_the_bytes_are_cut(make: Callable[..., Site]) -> None:
+    site = make(rate=False)
     request = post(urlencode(GOOD).encode(), URLENCODED, path="/contact")
     wrong = post(b"name=%C3%A9", URLENCODED, AS_JSON, path="/contact")
     whole = site.ask(wrong)[0].body
-    site.handler._tries = None
     for cut in range(1, len(request), 7):
         [answer] = Exchange([request[:cut], request[cut:]], site.site).answers("POST")
         assert answer.status == 303

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ..inbox.submissions import Submission
     from ..inbox.targets import Target
     from ..inbox.tokens import Tokens
+    from ..store.database import Database
     from ..store.schema import Transaction
 
 __all__ = ["declared_form", "require_hidden", "with_forms_of"]
@@ -48,6 +51,7 @@ def with_forms_of(settings: Settings, site: Site, beside: ExitStack) -> Site:
     except ValueError as why:
         raise Wrong(f"{why}; see --inbox", settings.origin(Settings.inbox)) from None
     beside.callback(database.close)
+    threading.Thread(target=_sweep, args=[database], name="httpd-sweeper", daemon=True).start()
     wake = sending(senders, database, beside)
     handlers = [
         FormHandler(
@@ -64,6 +68,15 @@ def with_forms_of(settings: Settings, site: Site, beside: ExitStack) -> Site:
         return Forms(site, handlers, database, settings.inbox_page)
     except ValueError as why:
         raise Wrong(f"{why}: give each form, and the page of the inbox, a path of its own") from None
+
+
+def _sweep(database: Database) -> None:
+    """Remove what a server left that was killed; nobody waits for that."""
+    from ..inbox.keeping import sweep
+    from ..store.errors import Unavailable
+
+    with suppress(Unavailable):
+        sweep(database, time.time_ns() // 1_000)
 
 
 def _enqueue(targets: Sequence[Target], transaction: Transaction, submission: Submission) -> None:
@@ -107,8 +120,6 @@ def _tokens(form: Declaration, url: str) -> Tokens | None:
     """What signs the tokens of a form that asks for it."""
     if not form.signed:
         return None
-    import time
-
     from ..inbox.tokens import SignedTokens
 
     try:

@@ -9,37 +9,28 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from hashlib import sha256
-from json import dumps
-from typing import Any
 
 from ..net.report import Reporter
 from ..protocol.cookies import cookie_values, set_cookie
-from ..protocol.errors import HTTPError, Promised
-from ..protocol.files import File
+from ..protocol.errors import Blocking, HTTPError, Promised
 from ..protocol.grammar import late
 from ..protocol.message import Request, Response, redirect
-from ..site.tries import Tries
 from ..site.uploads import Body
 from ..store.database import Database
-from ..store.schema import Transaction
 from .checks import Checked, check
 from .declared import TOKEN, Declaration
+from .keeping import Arrived, Keeper, Then
 from .origins import is_own
 from .pages import Pages
-from .schema import PIECE
 from .sent import TYPES, Sent, read, wants_json
-from .submissions import Kept, Submission, files_of, keep, new_submission
+from .submissions import Kept, new_submission
 from .tokens import LONGEST, Token, Tokens
 
-__all__ = ["FormHandler", "Then"]
+__all__ = ["FormHandler"]
 
 logger = Reporter("httpd.inbox")
-
-# Called within the transaction that stores a new submission, and only then.
-Then = Callable[[Transaction, Submission], object]
 
 # The cookie that a signed token belongs to, and what one is like.
 _COOKIE = "httpd-form"
@@ -52,9 +43,7 @@ _SPARE = 16 << 20
 _FOREIGN = "This came from another site. If you have written it, please send it from here."
 _OLD = "This page was open for too long, or its cookie is missing. Please send it once more."
 _FAST = "That was quick for a person. Please look it over, and send it once more."
-_OFTEN = "A lot has come from your address. Please send it once more"
 _CLOSED = "This cannot be kept at the moment, so it was not taken. Please send it again in a little while."
-_OTHER = "This Idempotency-Key came with something else before; take another one."
 
 
 class FormHandler:
@@ -71,7 +60,7 @@ class FormHandler:
         database: Database,
         *,
         tokens: Tokens | None = None,
-        client: Callable[[str], Hashable] = str,
+        client: Callable[[str], str | bytes] = str,
         then: Then = lambda transaction, submission: None,
         afterwards: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
@@ -79,14 +68,11 @@ class FormHandler:
         self.declaration = declaration
         self.body = Body(declaration.size + (_SPARE if declaration.files else 0), types=TYPES)
         self._pages = Pages(declaration)
-        self._database = database
         self._tokens = tokens or Tokens(clock)
         self._client = client
-        self._then = then
         self._afterwards = afterwards
         self._clock = clock
-        rate = declaration.rate
-        self._tries = Tries(rate.most, rate.seconds, _OFTEN) if rate else None
+        self._keeper = Keeper(database, declaration.rate, then)
 
     # ---- showing it
 
@@ -131,10 +117,13 @@ class FormHandler:
             checked = check(self.declaration, sent.form, sent.files)
             if checked.errors:
                 return self._refused(request, sent, HTTPError(422, checked.errors.get("", "")), checked.errors)
-            self._require_patience(request, token)
+            self._require_time(token)
         except HTTPError as error:
             return self._refused(request, sent, error)
-        raise Promised(partial(self._store, request, sent, checked, token))
+        arrived = self._arrived(request, sent, checked, token)
+        if arrived.is_large:
+            raise Blocking(partial(self._store_large, sent, arrived))
+        raise Promised(partial(self._store, sent, arrived))
 
     def _now(self) -> int:
         return int(self._clock() * 1_000_000)
@@ -148,50 +137,47 @@ class FormHandler:
             raise HTTPError(403, _OLD)
         return token
 
-    def _require_patience(self, request: Request, token: Token | None) -> None:
-        """Raise HTTPError for who was faster than a person (422), or has sent too much (429)."""
+    def _require_time(self, token: Token | None) -> None:
+        """Raise HTTPError 422 for who was faster than a person."""
         needed = self.declaration.fill_time
         if needed and (token is None or self._clock() - token.made < needed):
             raise HTTPError(422, _FAST)
-        # Whoever comes by a unix socket has no address, and is all of them.
-        if self._tries is not None and request.peer:
-            try:
-                self._tries.add(self._client(request.peer), self._clock())
-            except HTTPError as often:
-                raise HTTPError(429, f"{often.detail} {_in_time(often.headers)}.", often.headers) from None
 
-    def _store(self, request: Request, sent: Sent, checked: Checked, token: Token | None, later: Promised) -> None:
+    def _arrived(self, request: Request, sent: Sent, checked: Checked, token: Token | None) -> Arrived:
+        client = self._client(request.peer) if request.peer else ""
+        return Arrived(
+            new_submission(self.declaration.path, self._now(), request.peer, "", checked.fields),
+            checked.files,
+            client=client if isinstance(client, str) else client.hex(),
+            key=sent.key,
+            nonce=token.nonce if token else "",
+            # A page of the site's own has no token.
+            sender=f"{request.peer} {request.headers.get('user-agent')}" if self.declaration.page else "",
+        )
+
+    def _store(self, sent: Sent, arrived: Arrived, later: Promised) -> None:
         """Have it stored; the answer is there when it is durable, or cannot be."""
-        submission = new_submission(self.declaration.path, self._now(), request.peer, "", checked.fields)
 
-        def work(transaction: Transaction) -> Kept:
-            return self._keep(transaction, submission, checked.files, sent.key, token)
-
-        def then(kept: Kept | None, error: BaseException | None) -> None:
+        def done(kept: Kept | None, error: BaseException | None) -> None:
             if kept is not None and kept.is_new:
                 self._afterwards()
             later.answer((sent, kept, error))
 
         try:
-            self._database.begin(work, then)
+            self._keeper.begin(arrived, done)
         except HTTPError as error:
             later.answer((sent, None, error))
 
-    def _keep(
-        self, transaction: Transaction, new: Submission, files: list[tuple[str, File]], key: str, token: Token | None
-    ) -> Kept:
-        """In the database's thread.  Raises HTTPError 422 for a key that came with something else before."""
-        if key:
-            new = new._replace(token=f"key {key}")
-        elif token is not None:
-            # Who goes back in the browser, and writes something else, has the same token: it is another submission.
-            new = new._replace(token=f"{token.nonce} {_digest(new.fields, files)}")
-        kept = keep(transaction, new, files)
+    def _store_large(self, sent: Sent, arrived: Arrived, later: Blocking) -> None:
+        """The same in a thread."""
+        try:
+            kept = self._keeper.keep_large(arrived)
+        except Exception as error:
+            later.answer((sent, None, error))
+            return
         if kept.is_new:
-            self._then(transaction, kept.submission)
-        elif key and _looks(transaction, kept.submission) != (new.fields, [_look(*each) for each in files]):
-            raise HTTPError(422, _OTHER)
-        return kept
+            self._afterwards()
+        later.answer((sent, kept, None))
 
     # ---- answering
 
@@ -231,33 +217,6 @@ class FormHandler:
         return self._with_token(request, make, kept)
 
 
-def _in_time(headers: Iterable[tuple[str, str]]) -> str:
-    """When to come again, as people say it."""
-    minutes = -(-int(dict(headers)["Retry-After"]) // 60)
-    if minutes >= 120:
-        return f"in {-(-minutes // 60)} hours"
-    return f"in {minutes} minutes" if minutes > 1 else "in a minute"
-
-
 def _cookie(request: Request) -> str:
     values = cookie_values(request.headers.get("cookie"), _COOKIE)
     return next(filter(_COOKIES.fullmatch, values), "")
-
-
-def _digest(fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, File]]) -> str:
-    """What tells one content from another."""
-    digest = sha256(dumps([list(fields), [_look(*each) for each in files]]).encode())
-    for _, file in files:
-        file.file.seek(0)
-        while piece := file.file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()[:32]
-
-
-def _look(field: str, file: File) -> tuple[str, str, int]:
-    return field, file.filename, file.size
-
-
-def _looks(transaction: Transaction, stored: Submission) -> tuple[list[tuple[str, str]], list[Any]]:
-    """A stored submission's fields, and how its files look."""
-    return stored.fields, [(file.field, file.name, file.size) for file in files_of(transaction, stored.id)]

@@ -44,4 +44,9 @@ _TABLES = """
         PRIMARY KEY (submission, number, piece)
     );
 """
-SCHEMA = Schema("inbox", [_TABLES])
+# `client` is whose submissions are counted as one's, "" for who has no address.
+_CLIENTS = """
+    ALTER TABLE submissions ADD COLUMN client TEXT NOT NULL DEFAULT '';
+    CREATE INDEX submissions_by_client ON submissions (form, client, received);
+"""
+SCHEMA = Schema("inbox", [_TABLES, _CLIENTS])

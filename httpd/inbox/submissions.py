@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from ..protocol.files import File
 from ..store.schema import Transaction
-from .schema import PIECE
+from .pieces import keep_pieces, pieces_to_keep
 
 __all__ = [
     "Kept", "StoredFile", "Submission", "Totals", "Transaction", "Wanted", "delete", "each", "files_of", "find",
-    "find_by_token", "keep", "mark_seen", "new_submission", "page", "pieces", "totals",
+    "find_by_token", "first_id", "keep", "last_but", "mark_seen", "new_submission", "page", "pieces", "totals",
 ]  # fmt: skip
 
 # Digits of ids: in the order in which every database sorts them, none to be taken for another (no i, l, o, u).
@@ -94,43 +94,56 @@ def new_submission(form: str, received: int, address: str, token: str, fields: I
     return Submission(identity, form, received, address, token or identity, list(fields))
 
 
+def first_id(microseconds: int) -> str:
+    """What sorts before the ids of that time, and after all before it."""
+    return _digits(microseconds, _OF_TIME)
+
+
 def _new_id(microseconds: int) -> str:
-    return _digits(microseconds, _OF_TIME) + _digits(secrets.randbits(5 * _OF_CHANCE), _OF_CHANCE)
+    return first_id(microseconds) + _digits(secrets.randbits(5 * _OF_CHANCE), _OF_CHANCE)
 
 
 def _digits(number: int, count: int) -> str:
     return "".join([_DIGITS[(number >> 5 * place) & 31] for place in reversed(range(count))])
 
 
-def keep(transaction: Transaction, submission: Submission, files: Iterable[tuple[str, File]] = ()) -> Kept:
-    """Store a submission with its files, each with its field, unless one of the same form and token is there."""
-    transaction.execute(
-        f"INSERT INTO submissions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (form, token) DO NOTHING",
-        (*submission[:5], json.dumps(submission.fields, ensure_ascii=False)),
+def keep(
+    transaction: Transaction,
+    submission: Submission,
+    files: Sequence[tuple[str, File]] = (),
+    client: str = "",
+    *,
+    are_written: bool = False,
+) -> Kept:
+    """Store a submission with its files, each with its field, unless one of the same form and token is there.
+
+    `client` is who counts as one, and is not told again.  What is in the files may have been written before (`pieces`).
+    """
+    is_new = transaction.execute(
+        f"INSERT INTO submissions ({_COLUMNS}, client) VALUES (?, ?, ?, ?, ?, ?, 0, ?) "
+        "ON CONFLICT (form, token) DO NOTHING RETURNING id",
+        (*submission[:5], json.dumps(submission.fields, ensure_ascii=False), client),
     )
-    stored = find_by_token(transaction, submission.form, submission.token)
-    # What the database has just taken, or has refused to take twice, it also has.
-    assert stored is not None
-    if stored.id != submission.id:
+    if not is_new:
+        stored = find_by_token(transaction, submission.form, submission.token)
+        # What the database has just refused to take twice, it also has.
+        assert stored is not None
         return Kept(stored, False)
     for number, (field, file) in enumerate(files):
-        _keep_file(transaction, submission.id, number, field, file)
-    return Kept(stored, True)
-
-
-def _keep_file(transaction: Transaction, submission: str, number: int, field: str, file: File) -> None:
-    transaction.execute(
-        "INSERT INTO files (submission, number, field, name, media_type, size) VALUES (?, ?, ?, ?, ?, ?)",
-        (submission, number, field, file.filename, file.content_type, file.size),
-    )
-    file.file.seek(0)
-    piece = 0
-    while content := file.file.read(PIECE):
         transaction.execute(
-            "INSERT INTO file_pieces (submission, number, piece, content) VALUES (?, ?, ?, ?)",
-            (submission, number, piece, content),
+            "INSERT INTO files (submission, number, field, name, media_type, size) VALUES (?, ?, ?, ?, ?, ?)",
+            (submission.id, number, field, file.filename, file.content_type, file.size),
         )
-        piece += 1
+    if not are_written:
+        keep_pieces(transaction, submission.id, pieces_to_keep(files))
+    return Kept(submission, True)
+
+
+def last_but(transaction: Transaction, form: str, client: str, number: int) -> int | None:
+    """When the last submission but `number` to a form came from a client; None where there are not so many."""
+    sql = "SELECT received FROM submissions WHERE form = ? AND client = ? ORDER BY received DESC LIMIT 1 OFFSET ?"
+    rows = transaction.execute(sql, (form, client, number))
+    return rows[0][0] if rows else None
 
 
 # ---- finding

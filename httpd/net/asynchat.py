@@ -207,13 +207,13 @@ class async_chat(asyncore.dispatcher):
         return True
 
     def _ac_take_counted(self, terminator: int) -> bool:
-        count = min(terminator, len(self._ac_in_data) - self._ac_in_at)
+        count, before = min(terminator, len(self._ac_in_data) - self._ac_in_at), self.terminator
         self._ac_collect_to(self._ac_in_at + count)
-        # Collecting may have set another.
-        if self.terminator == terminator:
+        # What has been found was asked for before; what is set meanwhile holds for what comes after it.
+        if self.terminator == before:
             self.terminator = terminator - count
-            if count == terminator and not self._ac_ended:
-                self.found_terminator()
+        if count == terminator and not self._ac_ended:
+            self.found_terminator()
         return True
 
     def _ac_collect_to(self, end: int) -> None:

@@ -3,11 +3,12 @@
     python -m tests.durability --rounds 200 --store sqlite
     python -m tests.durability --rounds 200 --store postgresql
 
-Clients post to a form without a pause.  Each submission has a key of its own and is sent again under it until it is
-acknowledged, as a careful client does; meanwhile the server is killed (SIGKILL) and started anew, round after round.
+Clients post to a form without a pause: JSON, forms in parts with files, some of them large, and what browsers send.
+Each submission has a name of its own, as its key or in the token of its page, and is sent again under it until it is
+acknowledged; meanwhile the server is killed (SIGKILL) and started anew, round after round.
 PostgreSQL, which syncs its commits, is killed too: in every fourth round one of its processes, in every fourth all of
-it.  After each start, what was acknowledged before must be there; in the end every submission must be there once, and
-its webhook must have been delivered, under one id, to a receiver that fails now and then.
+it.  After each start, what was acknowledged before must be there; in the end every submission must be there once, with
+all of its file, and its webhook must have been delivered, under one id, to a receiver that fails now and then.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -30,10 +32,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 from httpd.inbox.opening import open_inbox
-from httpd.inbox.submissions import Wanted, each
+from httpd.inbox.submissions import Wanted, each, first_id, pieces
 from httpd.store.errors import Unavailable
 from httpd.store.schema import Transaction
 
@@ -50,6 +53,8 @@ _CLIENTS = 12
 _LONGEST_ROUND = 0.5
 # How long a claim lasts that a killed server had on a delivery, and a little more.
 _CLAIM = 170.0
+# The name of a submission, in what stands for it in the database.
+_KEY = re.compile("submission[0-9]{6}")
 
 
 @dataclass
@@ -125,16 +130,62 @@ class _Received(BaseHTTPRequestHandler):
 # ---- the clients
 
 
+class Way(NamedTuple):
+    """How a submission is sent: its content, what is said of it, and what acknowledges it."""
+
+    content: bytes
+    headers: dict[str, str]
+    success: int
+
+
+def _values(key: str) -> dict[str, str]:
+    return {"name": "A client", "email": "client@example.org", "message": key}
+
+
+def _as_json(key: str) -> Way:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+    return Way(json.dumps(_values(key)).encode(), headers, 201)
+
+
+def _in_parts(key: str) -> Way:
+    parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in _values(key).items()]
+    parts.append(b'name="file"; filename="a.bin"\r\n\r\n' + _file(key))
+    content = b"".join(b"--x\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--x--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Accept": "application/json", "Idempotency-Key": key}
+    return Way(content, headers, 201)
+
+
+def _from_a_page(key: str) -> Way:
+    """As a browser sends it, with the token that was in the page."""
+    token = f"{int(time.time()):x}.{key}"
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
+    return Way(urlencode({**_values(key), "_token": token}).encode(), headers, 303)
+
+
+_WAYS = (_as_json, _in_parts, _from_a_page)
+
+
+def _number(key: str) -> int:
+    return int(key.removeprefix("submission"))
+
+
+def _file(key: str) -> bytes:
+    """What is in the file that comes with some: now and then more than is written at once."""
+    size = 3_000_000 if _number(key) % 40 == 1 else 2_000
+    return (key.encode() * (size // len(key) + 1))[:size]
+
+
 class Crowd:
     """Clients that submit until `stop`, each one after the other; `port` is where the server is at the moment."""
 
     def __init__(self, clients: int) -> None:
         self.port = 0
-        self.acknowledged: dict[str, str] = {}
+        # When each that has been acknowledged was first sent, in microseconds.
+        self.acknowledged: dict[str, int] = {}
         self.figures = Figures()
         self._counting = threading.Lock()
         self._over = threading.Event()
-        self._numbers = iter(range(1_000_000_000))
+        self._numbers = iter(range(1_000_000))
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
 
     def start(self) -> None:
@@ -150,43 +201,43 @@ class Crowd:
             if thread.is_alive():
                 self.figures.wrong.append("a client waits without an end")
 
-    def acknowledged_now(self) -> list[tuple[str, str]]:
-        """(key, id) of what has been acknowledged so far, in that order."""
+    def acknowledged_now(self) -> list[tuple[str, int]]:
+        """(key, when it was first sent) of what has been acknowledged so far, in that order."""
         with self._counting:
             return list(self.acknowledged.items())
 
     def _run(self) -> None:
         while not self._over.is_set():
             with self._counting:
-                key = f"submission-{next(self._numbers)}"
+                # As long as the nonce of a page.
+                key = f"submission{next(self._numbers):06}"
             try:
-                self._submit(key)
+                self._submit(key, time.time_ns() // 1_000)
             except Exception as error:
                 self.figures.wrong.append(f"{key}: {error!r}")
 
-    def _submit(self, key: str) -> None:
-        content = json.dumps({"name": "A client", "email": "client@example.org", "message": key})
+    def _submit(self, key: str, began: int) -> None:
+        way = _WAYS[_number(key) % len(_WAYS)](key)
         for attempt in range(10_000):
             try:
-                status, answer = self._post(content, key)
+                status, answer = self._post(way)
             except (OSError, http.client.HTTPException):
                 status, answer = 0, b""
             with self._counting:
                 self.figures.sent_again += attempt > 0
                 self.figures.refused += status == 503
-                if status == 201:
-                    self.acknowledged[key] = json.loads(answer)["id"]
+                if status == way.success:
+                    self.acknowledged[key] = began
                     return
             if status not in (0, 503):
                 raise AssertionError(f"{status} {answer[:200]!r}")
             time.sleep(0.02)
         raise AssertionError("it is never taken")
 
-    def _post(self, content: str, key: str) -> tuple[int, bytes]:
+    def _post(self, way: Way) -> tuple[int, bytes]:
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(client):
-            headers = {"Content-Type": "application/json", "Idempotency-Key": key, "Connection": "close"}
-            client.request("POST", "/contact", content, headers)
+            client.request("POST", "/contact", way.content, {**way.headers, "Connection": "close"})
             answer = client.getresponse()
             return answer.status, answer.read()
 
@@ -194,10 +245,20 @@ class Crowd:
 # ---- the rounds
 
 
+_FORM = """
+[forms."/contact"]
+rate = false
+[forms."/contact".fields]
+name = { required = true }
+email = { type = "email", required = true }
+message = { required = true }
+file = { type = "file" }
+"""
+
 def _server(url: str, hook: str, folder: str) -> LiveServer:
     """The command as a person would start it, with a form that takes any number from one address."""
     settings = Path(folder, "httpd.toml")
-    settings.write_text('[forms."/contact"]\nrate = false\n')
+    settings.write_text(_FORM)
     secret = "whsec_" + b64encode(bytes(24)).decode()
     options = ["--config", str(settings), "--inbox", url, "--webhook", hook, "--access-log", "off"]
     return LiveServer(folder, *options, env={"HTTPD_WEBHOOK_SECRET": secret})
@@ -233,7 +294,7 @@ def kill_and_count(
             with contextlib.closing(open_inbox(url)) as database:
                 database.write(lambda made: made.execute("UPDATE deliveries SET due = 0 WHERE due IS NOT NULL"))
         with start():
-            _await_webhooks(crowd, receiver)
+            _await_webhooks(url, receiver)
         receiver.shutdown()
     figures = crowd.figures
     figures.rounds, figures.submissions = rounds, len(crowd.acknowledged)
@@ -279,16 +340,17 @@ def _read(url: str, work: Callable[[Transaction], _T]) -> _T:
 def _look(url: str, crowd: Crowd, checked: int) -> int:
     """Look for what was acknowledged since the last time; how many there are now."""
     acknowledged = crowd.acknowledged_now()
-    fresh = acknowledged[checked:]
-    sql = f"SELECT id FROM submissions WHERE id IN ({', '.join('?' * len(fresh)) or 'NULL'})"
-    there = {row[0] for row in _read(url, lambda seen: seen.execute(sql, [identity for _, identity in fresh]))}
-    crowd.figures.lost += [key for key, identity in fresh if identity not in there]
+    fresh = dict(acknowledged[checked:])
+    since = first_id(min(fresh.values(), default=0))
+    rows = _read(url, lambda seen: seen.execute("SELECT token FROM submissions WHERE id >= ?", (since,)))
+    there = {key for (token,) in rows for key in _KEY.findall(token)}
+    crowd.figures.lost += fresh.keys() - there
     return len(acknowledged)
 
 
-def _await_webhooks(crowd: Crowd, receiver: Receiver) -> None:
+def _await_webhooks(url: str, receiver: Receiver) -> None:
     """Wait until every submission was received, as long as that may take."""
-    identities = set(crowd.acknowledged.values())
+    identities = {identity for (identity,) in _read(url, lambda seen: seen.execute("SELECT id FROM submissions"))}
     until(lambda: identities <= receiver.received.keys(), _CLAIM + len(identities) / 50)
 
 
@@ -296,18 +358,29 @@ def _judge(url: str, crowd: Crowd, receiver: Receiver) -> None:
     """Compare what was acknowledged with what is there, and what was received."""
     figures = crowd.figures
     stored: defaultdict[str, list[str]] = defaultdict(list)
-    for submission in _read(url, lambda seen: list(each(seen, Wanted()))):
-        stored[dict(submission.fields)["message"]].append(submission.id)
-    for key, identity in crowd.acknowledged.items():
-        if identity not in stored[key]:
-            figures.lost.append(key)
+    for key, identity, is_whole in _read(url, _stored):
+        stored[key].append(identity)
+        if not is_whole:
+            figures.lost.append(f"some of the file of {key}")
+    figures.lost += crowd.acknowledged.keys() - stored.keys()
+    figures.doubled += [key for key, identities in stored.items() if len(identities) > 1]
+    for key, (identity, *_) in stored.items():
         if identity not in receiver.received:
             figures.lost.append(f"the webhook of {key}")
-    figures.doubled += [key for key, identities in stored.items() if len(identities) > 1]
     figures.doubled += [f"the webhook of {key}" for key, names in receiver.received.items() if len(names) > 1]
     figures.wrong += [f"{key} was never acknowledged" for key in stored.keys() - crowd.acknowledged.keys()]
     figures.deliveries = sum(names.total() for names in receiver.received.values())
     figures.delivered_again = figures.deliveries - len(receiver.received)
+
+
+def _stored(seen: Transaction) -> list[tuple[str, str, bool]]:
+    """The key and the id of every submission, and whether the file is there that came along."""
+    found = []
+    for submission in each(seen, Wanted()):
+        key = dict(submission.fields)["message"]
+        expected = _file(key) if _WAYS[_number(key) % len(_WAYS)] is _in_parts else b""
+        found.append((key, submission.id, b"".join(pieces(seen, submission.id, 0)) == expected))
+    return found
 
 
 @contextlib.contextmanager

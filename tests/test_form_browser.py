@@ -186,6 +186,20 @@ def test_a_page_of_the_sites_own_sends_too(browser: Browser, example: LiveServer
         assert page.get_by_role("heading").inner_text() == "Thank you"
 
 
+def test_a_double_click_on_a_page_of_the_sites_own_is_one_letter_and_two_letters_are_two(
+    browser: Browser, example: LiveServer, tmp_path: Path
+) -> None:
+    with page_of(browser, example.url) as page:
+        for message in ("The first letter", "The second letter"):
+            page.goto("/contact")
+            fill(page, name="Ann", email="ann@example.org", message=message)
+            page.select_option("[name=topic]", "A visit")
+            page.get_by_role("button", name="Send it").dblclick()
+            page.wait_for_url("**/thanks")
+    with contextlib.closing(open_inbox(f"sqlite:{tmp_path / 'contact' / 'inbox.db'}")) as database:
+        assert database.read(lambda transaction: transaction.execute("SELECT COUNT(*) FROM submissions")) == [(2,)]
+
+
 def test_the_example_s_page_and_its_declaration_agree() -> None:
     folder = TOP / "examples" / "apps" / "contact"
     [(path, table)] = tomllib.loads((folder / "httpd.toml").read_text())["forms"].items()

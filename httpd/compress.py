@@ -32,6 +32,7 @@ from multiprocessing.process import BaseProcess
 from shutil import get_terminal_size
 from typing import BinaryIO, Literal, NamedTuple
 
+from .packages import needs
 from .site.entries import readable_size
 from .site.root import OWNERS_FILES, Root, hidden
 from .site.siblings import SUFFIXES, siblings
@@ -117,7 +118,7 @@ def _complain(what: str) -> int:
 def _run(root: Root) -> list[Outcome]:
     codings = [coding for coding in SUFFIXES if coding == "gzip" or importlib.util.find_spec(_PACKAGES[coding])]
     for coding in (coding for coding in SUFFIXES if coding not in codings):
-        _complain(f"no {SUFFIXES[coding].decode()} without {_PACKAGES[coding]}; pip install 'asynchat-httpd[compress]'")
+        _complain(needs(SUFFIXES[coding].decode(), _PACKAGES[coding]))
     outcomes, tasks = [], []
     for found in _look(root, codings):
         if isinstance(found, Outcome):

@@ -196,8 +196,8 @@ def test_without_the_packages_there_is_gzip(
     assert main(["compress", str(folder)]) == 0
     assert [*forms(page)] == [".gz"]
     told = capsys.readouterr()
-    assert "no .br without brotli; pip install" in told.err
-    assert "no .zst without zstandard; pip install" in told.err
+    assert ".br needs the package brotli: pip install brotli\n" in told.err
+    assert ".zst needs the package zstandard: pip install zstandard\n" in told.err
     assert [line.split()[0] for line in told.out.splitlines()] == ["made", ".gz", "1"]
 
 

@@ -517,7 +517,7 @@ def test_the_command_says_what_is_missing(
     monkeypatch.delitem(sys.modules, "httpd.reload.watching", raising=False)
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     assert cli.main([str(folder), "--port", "0", "--reload"]) == 1
-    told = "httpd: --reload needs watchfiles; install it: pip install 'asynchat-httpd[reload]'\n"
+    told = "httpd: --reload needs the package watchfiles: pip install watchfiles\n"
     assert capfd.readouterr().err == told
 
 

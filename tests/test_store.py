@@ -198,7 +198,7 @@ except ValueError as why:
     print(why)
 """
     said = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True).stdout
-    assert said == "PostgreSQL needs a package more: pip install 'asynchat-httpd[postgres]'\n"
+    assert said == "PostgreSQL needs the package psycopg: pip install 'psycopg[binary,pool]'\n"
 
 
 def test_a_file_that_is_none_of_ours(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import NamedTuple
 
+from ..packages import needs
 from .contexts import CertificateError, from_files, read_pem
 from .names import first_of
 
@@ -128,9 +129,7 @@ def _made(names: list[str]) -> bytes:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
     except ImportError:
-        raise CertificateError(
-            "a certificate of one's own takes the package cryptography: pip install 'asynchat-httpd[tls]'"
-        ) from None
+        raise CertificateError(needs("a certificate of one's own", "cryptography")) from None
     from datetime import datetime, timedelta
     from ipaddress import ip_address
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..config.option import Wrong
 from ..config.settings import Settings
+from ..packages import needs
 from ..server.server import Server
 
 __all__ = ["developing", "require_reloading"]
@@ -34,6 +35,6 @@ def require_reloading() -> Any:
     """What reloads a server's pages.  Raises Wrong where its package is not installed."""
     try:
         from ..reload.watching import reloading
-    except ImportError as why:
-        raise Wrong(f"--reload needs {why.name}; install it: pip install 'asynchat-httpd[reload]'") from None
+    except ImportError:
+        raise Wrong(needs("--reload", "watchfiles")) from None
     return reloading

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..config.option import Origin, Wrong
 from ..config.settings import Settings
 from ..net.addresses import client_of
+from ..packages import needs
 from ..server.service import Site
 from .sending import senders_of, sending, targets_of
 from .sites import current_folder
@@ -125,7 +126,7 @@ def _tokens(form: Declaration, url: str) -> Tokens | None:
     try:
         return SignedTokens(time.time, _key(url), form.path)
     except ImportError:
-        raise Wrong("token = true needs the package itsdangerous: pip install 'asynchat-httpd[forms]'") from None
+        raise Wrong(needs("token = true", "itsdangerous")) from None
 
 
 def _key(url: str) -> bytes:

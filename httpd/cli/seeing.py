@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..config.option import Wrong
 from ..config.settings import Settings
+from ..packages import needs
 from ..server.log import AccessLog
 from ..server.server import Server
 
@@ -59,8 +60,8 @@ def desk_of(settings: Settings, before: Desk | None = None) -> Desk | None:
         try:
             from ..seeing.metrics import add_metrics
         except ImportError:
-            told = "needs the package prometheus-client: pip install 'asynchat-httpd[metrics]'"
-            raise Wrong(f"{settings.named(Settings.metrics)} {told}", settings.origin(Settings.metrics)) from None
+            told = needs(settings.named(Settings.metrics), "prometheus-client")
+            raise Wrong(told, settings.origin(Settings.metrics)) from None
         places[add_metrics] = settings.metrics
     return Desk(places, before)
 

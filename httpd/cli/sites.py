@@ -12,6 +12,7 @@ from ..config.option import Option, Origin, Wrong
 from ..config.settings import Settings
 from ..nearest import nearest
 from ..net.addresses import client_of
+from ..packages import needs
 from ..server.service import Site
 from ..site.entities import Entities
 from ..site.hosts import Hosts
@@ -55,7 +56,7 @@ def realms_of(settings: Settings) -> Realms:
     try:
         from ..site.auth import parse_realms
     except ImportError:
-        raise Wrong("--auth needs the package bcrypt: pip install 'asynchat-httpd[auth]'") from None
+        raise Wrong(needs("--auth", "bcrypt")) from None
     try:
         return parse_realms(settings.auth, settings.folders, client=client_of)
     except ValueError as why:

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
+from ..packages import needs
 from ..protocol.cookies import cookie_values, set_cookie
 from ..protocol.errors import HTTPError
 from ..protocol.message import Request, Response, replaced
@@ -229,8 +230,7 @@ class Sessions(SessionSite):
         try:
             from itsdangerous import BadData, URLSafeSerializer
         except ImportError:
-            needed = "sessions in cookies need the package itsdangerous: pip install 'asynchat-httpd[sessions]'"
-            raise ImportError(needed) from None
+            raise ImportError(needs("Sessions", "itsdangerous")) from None
 
         keys = [keys] if isinstance(keys, str) else [*keys]
         if not keys or any(len(key) < _SHORTEST_KEY for key in keys):

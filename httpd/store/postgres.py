@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
+from ..packages import needs
 from .errors import Again, Unavailable
 
 try:
@@ -22,7 +23,7 @@ try:
     import psycopg_pool
     from psycopg.conninfo import conninfo_to_dict
 except ImportError as why:
-    raise ValueError("PostgreSQL needs a package more: pip install 'asynchat-httpd[postgres]'") from why
+    raise ValueError(needs("PostgreSQL", "psycopg[binary,pool]")) from why
 
 __all__ = ["PostgreSQL"]
 

@@ -9,7 +9,6 @@ One *task* is one file in one coding; as many are done at once as there are proc
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import importlib
@@ -32,6 +31,7 @@ from multiprocessing.process import BaseProcess
 from shutil import get_terminal_size
 from typing import BinaryIO, Literal, NamedTuple
 
+from .command_parser import CommandParser
 from .packages import needs
 from .site.entries import readable_size
 from .site.root import OWNERS_FILES, Root, hidden
@@ -78,10 +78,9 @@ class Outcome(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0 done, 1 some file failed, 2 wrong options, 130 interrupted."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="httpd compress",
         description="Make the encoded forms (.zst, .br, .gz) of a folder's files, which httpd then sends instead.",
-        allow_abbrev=False,
     )
     parser.add_argument("dir", metavar="DIR", help="the folder that is served")
     folder = parser.parse_args(argv).dir

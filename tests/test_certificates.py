@@ -255,7 +255,10 @@ def test_mistakes_at_the_command_line(files: dict[str, str]) -> None:
     assert says("--tls-key", files["key"]) == "--tls-key names the key of a certificate; name that with --tls-cert"
     assert says("--tls-cert", files["both"], "--tls-self-signed").startswith("--tls-cert and --tls-self-signed are two")
     assert says("--tls-cert", files["both"], "--unix", "s").startswith("TLS is not spoken at a unix socket")
-    assert says("--tls-cert", files["text"]) == f"--tls-cert: {files['text']} has no certificate in PEM form"
+    line = "name the file that has the line -----BEGIN CERTIFICATE-----"
+    assert says("--tls-cert", files["text"]) == f"--tls-cert: {files['text']} has no certificate in PEM form; {line}"
+    key = ("--tls-cert", files["certificate"], "--tls-key", files["absent"])
+    assert says(*key).startswith(f"--tls-key: cannot read {files['absent']}: No such file or directory; name a file")
 
 
 def test_a_certificate_at_the_command_line(files: dict[str, str], tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ b = "public"
             "HTTPD_PORT: 'http' is not a port: give a number from 0 to 65535",
             "httpd.toml:2:1: there is no folder nowhere; name one that exists",
             "httpd.toml:8:1: file is not a folder; name the folder it is in",
-            "httpd.toml:10:3: tls.cert: cannot read no.pem: No such file or directory",
+            "httpd.toml:10:3: tls.cert: cannot read no.pem: No such file or directory; "
+            "name a file that this user may read",
             "httpd.toml:5:1: auth: cannot read users: No such file or directory",
             "httpd.toml:4:1: public/traces is in public, which is served: anyone could read it; name another folder",
             "httpd.toml:3:1: cannot write the access log logs/access.log",

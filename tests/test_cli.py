@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from httpd.config.sources import read_sources
 from httpd.server.server import Server
 
 from .live import LiveServer
-from .tools import TOP, needs, python_path
+from .tools import TOP, interpreters, missing, needs, python_path
 
 APP = """
 from httpd import Router, text
@@ -288,7 +290,8 @@ def test_a_folder_that_may_not_be_read(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert says(capfd, str(folder)) == f"no permission to read the folder {folder}"
+    told = "run httpd as a user who has it, or name another"
+    assert says(capfd, str(folder)) == f"no permission to read the folder {folder}; {told}"
 
 
 def test_a_taken_port(folder: Path, capfd: pytest.CaptureFixture[str], taken: int) -> None:
@@ -344,9 +347,10 @@ def test_a_log_that_cannot_be_opened(folder: Path, capfd: pytest.CaptureFixture[
         ("mine.more:site", "there is no module mine.more here"),
         ("..mine:site", "importing ..mine failed"),
         ("mine.py:site", "there is no module mine.py here"),
-        ("mine:absent", "mine has no router absent"),
+        ("mine:absent", "mine has no router absent; name what it calls its own"),
+        ("mine:sight", "mine has no router sight; did you mean mine:site?"),
         ("mine:number", "mine has no router number"),
-        ("needy:site", "the application needy needs something_else, which is not installed"),
+        ("needy:site", "the application needy needs something_else, which is not installed; install it"),
         ("broken:site", "importing broken failed: SyntaxError"),
         ("failing:site", "importing failing failed: ZeroDivisionError: division by zero (failing.py, line 1); --log-"),
         (
@@ -529,3 +533,86 @@ def test_the_system_makes_no_look_up_either(folder: Path, options: list[str]) ->
     text = trace.read_text()
     assert "/etc/resolv.conf" not in text
     assert "connect(" not in text
+
+
+# ---- what the system does not let one do, tried as somebody who is nobody
+
+
+NOBODY = 65_534
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Calls the command as a user who has no rights, by a Python that everybody may run."""
+    if os.geteuid() != 0:
+        missing("root, who may become another user")
+    python = next((path for path in interpreters("3.11", "3.12", "3.13").values() if not path.startswith("/root/")), "")
+    if not python:
+        missing("a Python that everybody may run")
+    # Neither this checkout nor pytest's folder need be open to everybody.
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        shutil.copytree(TOP / "httpd", Path(place, "httpd"), ignore=shutil.ignore_patterns("__pycache__"))
+
+        def call(*options: str) -> subprocess.CompletedProcess[str]:
+            line = [python, "-B", "-m", "httpd", *options]
+            env = {"PYTHONPATH": place, "PATH": os.environ["PATH"]}
+            who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            return subprocess.run(line, cwd=place, env=env, capture_output=True, text=True, timeout=60, **who)  # type: ignore[call-overload, no-any-return]
+
+        yield call
+
+
+def test_nobody_may_read_the_folder_or_have_the_port(
+    nobody: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as closed:
+        done = nobody("--port", "0", closed)
+    told = f"no permission to read the folder {closed}; run httpd as a user who has it, or name another"
+    assert (done.returncode, done.stderr) == (1, f"httpd: {told}\n")
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) > 80:
+        done = nobody("--port", "80")
+        assert (done.returncode, done.stderr) == (1, "httpd: no permission for port 80; use one above 1023\n")
+
+
+# ---- the other commands
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        ("check --imprt", 2, "httpd check: there is no option --imprt; did you mean --import?"),
+        ("check --prot 1", 1, "there is no option --prot; did you mean --port?"),
+        ("check gone", 1, "there is no folder gone; name one that exists"),
+        ("unit --sockets", 2, "httpd unit: there is no option --sockets; did you mean --socket?"),
+        ("unit --prot 1", 2, "httpd unit: there is no option --prot; did you mean --port?"),
+        ("compress", 2, "httpd compress: the following arguments are required: DIR; httpd compress --help explains it"),
+        ("compress gone", 1, "httpd compress: there is no folder gone; name one that exists"),
+        ("show", 2, "httpd show: name a trace: FILE; httpd show --help explains it"),
+        ("show gone", 2, "httpd show: cannot read gone: No such file or directory"),
+        ("replay gone", 2, "httpd replay: cannot read gone: No such file or directory"),
+        ("replay --cut x", 2, "httpd replay: argument --cut: 'x' is no place to cut: give the number of a byte"),
+        ("trace", 2, "httpd trace: the following arguments are required: command; httpd trace --help explains it"),
+        ("trace diff gone gone", 2, "httpd trace: cannot read gone: No such file or directory"),
+        ("forms lst", 2, "httpd forms: argument ACTION: invalid choice: 'lst'"),
+        ("forms list", 1, "httpd forms: there is no"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_command_is_a_sentence_and_a_status(
+    folder: Path, words: str, status: int, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        left: object = cli.main(words.split())
+    except SystemExit as why:
+        left = why.code
+    said = "".join(capfd.readouterr())
+    assert (left, said.count("\n")) == (status, 1)
+    assert said.startswith(told)
+
+
+@pytest.mark.parametrize("topic", ["", "commands"])
+def test_the_exit_status_is_explained(topic: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--help", *filter(None, [topic])])
+    assert left.value.code == 0
+    assert "Exit status: 0" in capfd.readouterr().out

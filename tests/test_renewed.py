@@ -136,7 +136,8 @@ def test_a_pair_that_does_not_fit_is_never_taken(files: Files, caplog: pytest.Lo
     [told] = caplog.messages
     assert told == (
         "the certificate stays the one from before: "
-        f"the key in {files.key} does not belong to the certificate in {files.certificate}"
+        f"the key in {files.key} does not belong to the certificate in {files.certificate}; "
+        "name the one it was made with"
     )
     files.certificate.write_bytes(certificate)
     assert shown(files.later()) == certificate.decode()[:200]

@@ -27,7 +27,14 @@ _KEY_ENDS = "PRIVATE KEY-----"
 
 
 class CertificateError(Exception):
-    """There is no certificate to be had; one sentence says why, and what to do."""
+    """There is no certificate to be had; one sentence says why, and what to do.
+
+    `file` is the one at fault, as it was named, "" where it is none.
+    """
+
+    def __init__(self, told: str, file: str = "") -> None:
+        super().__init__(told)
+        self.file = file
 
 
 def server_context() -> ssl.SSLContext:
@@ -50,12 +57,12 @@ def from_files(certificate: str, key: str = "") -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key or None, password=_no_passphrase)
     except ssl.SSLError as why:
-        raise CertificateError(_complaint(certificate, key, why)) from None
+        raise _complaint(certificate, key or certificate, why) from None
     except OSError as why:
         # It does not say which of the two.
         read_pem(certificate)
         read_pem(key or certificate)
-        raise CertificateError(f"cannot read {certificate}: {why.strerror or why}") from None
+        raise _unreadable(certificate, why) from None
     return context
 
 
@@ -63,14 +70,21 @@ def _no_passphrase() -> NoReturn:
     raise CertificateError("the key is locked with a passphrase; a server that starts by itself needs one without")
 
 
-def _complaint(certificate: str, key: str, why: ssl.SSLError) -> str:
+def _complaint(certificate: str, key: str, why: ssl.SSLError) -> CertificateError:
     if why.reason == "KEY_VALUES_MISMATCH":
-        return f"the key in {key or certificate} does not belong to the certificate in {certificate}"
+        told = f"the key in {key} does not belong to the certificate in {certificate}; name the one it was made with"
+        return CertificateError(told, key)
     if _BEGIN not in read_pem(certificate):
-        return f"{certificate} has no certificate in PEM form"
-    if _KEY_ENDS not in read_pem(key or certificate):
-        return f"{key or certificate} has no key in PEM form; --tls-key names the file of the key"
-    return f"the certificate in {certificate} cannot be used: {why.reason or why}"
+        told = f"{certificate} has no certificate in PEM form; name the file that has the line {_BEGIN}"
+        return CertificateError(told, certificate)
+    if _KEY_ENDS not in read_pem(key):
+        return CertificateError(f"{key} has no key in PEM form; --tls-key names the file of the key", key)
+    told = f"the certificate in {certificate} cannot be used: {why.reason or why}; have it issued anew"
+    return CertificateError(told, certificate)
+
+
+def _unreadable(path: str, why: OSError) -> CertificateError:
+    return CertificateError(f"cannot read {path}: {why.strerror or why}; name a file that this user may read", path)
 
 
 def read_pem(path: str) -> str:
@@ -79,4 +93,4 @@ def read_pem(path: str) -> str:
         with open(path, encoding="latin-1") as file:
             return file.read()
     except OSError as why:
-        raise CertificateError(f"cannot read {path}: {why.strerror or why}") from None
+        raise _unreadable(path, why) from None

@@ -5,13 +5,14 @@ It takes what `httpd` takes, reads what that reads, and says each mistake with i
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from ..command_parser import CommandParser
+from ..config.arguments import FLAGS
 from ..config.option import Wrong
 from ..config.settings import Settings
 from ..config.shown import shown
@@ -29,7 +30,7 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0 all is well, 1 something is wrong."""
-    options, others = _parser().parse_known_args(argv)
+    options, others = _parser().parse_own(argv, FLAGS)
     try:
         sources = read_sources(others, os.environ)
     except Wrong as wrong:
@@ -48,14 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if faults else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="httpd check",
         usage="httpd check [--import] [--print] [OPTIONS] [DIR]",
         description="Check httpd.toml, the environment and the options that httpd would be started with. Each mistake "
         "is a line, in a file FILE:LINE:COLUMN: SENTENCE. The exit status is 0 where there is none, else 1.",
         epilog="All other options are those of httpd.",
-        allow_abbrev=False,
     )
     parser.add_argument("--import", dest="imports", action="store_true", help="import the application, too")
     parser.add_argument(

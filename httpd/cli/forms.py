@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
+from ..command_parser import CommandParser
 from ..config.option import Wrong
 from ..config.settings import Settings
 from ..config.sources import read_sources
@@ -89,24 +90,17 @@ def _settings() -> Settings:
 # ---- what is written
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; {self.prog} --help explains it\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="httpd forms", description="Read what came in by the site's forms.", allow_abbrev=False
-    )  # fmt: skip
+    parser = CommandParser(prog="httpd forms", description="Read what came in by the site's forms.")
     # Before or after the action; a default in both would hide what was said before it.
-    for_all = _Parser(add_help=False)
+    for_all = CommandParser(add_help=False)
     said = f"the server's inbox (default: {Settings.inbox.default}, or {Settings.inbox.variable})"
     for_all.add_argument("--inbox", metavar="URL", default=argparse.SUPPRESS, help=said)
     parser.add_argument("--inbox", metavar="URL", default="", help=said)
-    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", parser_class=_Parser)
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", parser_class=CommandParser)
 
     def action(name: str, run: Callable[[Database, argparse.Namespace], None], told: str) -> argparse.ArgumentParser:
-        made = actions.add_parser(name, help=told, description=told, parents=[for_all], allow_abbrev=False)
+        made = actions.add_parser(name, help=told, description=told, parents=[for_all])
         made.set_defaults(action=run)
         return made
 

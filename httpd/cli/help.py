@@ -21,6 +21,10 @@ _EXAMPLES = (
     ("httpd --app hello:site", "an application, imported from hello.py"),
 )
 _STATUS = "Exit status: 0 stopped, 1 not started, 2 options not understood, 130 Ctrl-C."
+_STATUS_OF_COMMANDS = (
+    "Exit status: 0 done; 1 it could not be done, or what was looked at is not as it should be (check, show, replay, "
+    "trace diff); 2 the words are not understood, or there is nothing to look at; 130 Ctrl-C."
+)
 _SOURCES = (
     "The command line goes before the environment, the environment before httpd.toml, each under its own name below. "
     "httpd.toml is read from the current folder unasked, unless that is served; a relative path in it is meant from "
@@ -39,7 +43,8 @@ def explain(topic: str) -> str:
     parts = {group.name: _group(group, width) for group in GROUPS}
     parts["settings"] += ["", *wrap(_SOURCES, width), "", *_names()]
     rows = [(name, sentence) for name, (_, sentence) in COMMANDS.items()]
-    parts["commands"] = ["commands, each with a --help of its own:", *_rows(rows, width)]
+    listed = [*_rows(rows, width), *wrap(_STATUS_OF_COMMANDS, width)]
+    parts["commands"] = ["commands, each with a --help of its own:", *listed]
     if topic == "all":
         return "\n\n".join("\n".join(lines) for lines in parts.values())
     if topic in parts:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Collection
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..config.option import Wrong
+from ..config.option import Option, Wrong
 from ..config.settings import Settings
 from ..net.addresses import WILDCARDS, unbracketed
 from ..server.server import Server
@@ -42,7 +42,9 @@ def secure(settings: Settings, tell: Callable[[str], None]) -> Secure | None:
         names = [*addresses, *(name for name, _ in settings.host)]
         own = certificates.self_signed(name for name in names if name not in WILDCARDS)
     except certificates.CertificateError as why:
-        option = Settings.tls_cert if settings.tls_cert else Settings.tls_self_signed
+        option: Option[Any] = Settings.tls_cert if settings.tls_cert else Settings.tls_self_signed
+        if why.file in settings.tls_key:
+            option = Settings.tls_key
         raise Wrong(f"{settings.named(option)}: {why}", settings.origin(option)) from None
     lasting = "" if own.kept else "; it cannot be kept, so the next start makes another"
     tell(f"the certificate's SHA-256 is {own.fingerprint}{lasting}")

@@ -84,7 +84,7 @@ def require_folder(name: str, at: Origin | None = None) -> None:
     if not os.path.isdir(name):
         raise Wrong(f"{name} is not a folder; name the folder it is in", at)
     if not os.access(name, os.R_OK | os.X_OK):
-        raise Wrong(f"no permission to read the folder {name}", at)
+        raise Wrong(f"no permission to read the folder {name}; run httpd as a user who has it, or name another", at)
 
 
 def _folder(name: str, settings: Settings, realms: Realms | None) -> Site:
@@ -113,7 +113,8 @@ def _imported(settings: Settings, option: Option[str], spec: str, wanted: str) -
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as why:
         if why.name != module_name.partition(".")[0] and why.name != module_name:
-            raise Wrong(f"the application {module_name} needs {why.name}, which is not installed", at) from why
+            told = f"the application {module_name} needs {why.name}, which is not installed; install it for this Python"
+            raise Wrong(told, at) from why
         raise Wrong(f"there is no module {module_name} here; run httpd in the folder it is in", at) from None
     except (Exception, SystemExit) as why:
         told = f"importing {module_name} failed: {type(why).__name__}: {why}"
@@ -121,7 +122,9 @@ def _imported(settings: Settings, option: Option[str], spec: str, wanted: str) -
     site = getattr(module, name, None)
     if not callable(site):
         kind = "router" if option is Settings.app else "application"
-        raise Wrong(f"{module_name} has no {kind} {name}", at)
+        close = nearest(name, [word for word, value in vars(module).items() if callable(value)])
+        told = f"did you mean {module_name}:{close}?" if close else "name what it calls its own"
+        raise Wrong(f"{module_name} has no {kind} {name}; {told}", at)
     return site  # type: ignore[no-any-return]
 
 

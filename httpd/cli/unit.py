@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..config.arguments import read_arguments
+from ..command_parser import CommandParser
+from ..config.arguments import FLAGS, read_arguments
 from ..config.option import Option, Switch, Written, Wrong
 from ..config.settings import Settings
 from ..config.sources import read_sources
@@ -27,26 +28,25 @@ _SQLITE = "sqlite:"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status."""
-    options, others = _parser().parse_known_args(argv)
+    """Run the command; the exit status: 0 printed, 1 there can be no such server, 2 it is not understood."""
+    options, others = _parser().parse_own(argv, FLAGS)
     try:
         settings = read_sources(others, os.environ).checked()
         units = _socket(options.name, settings), _service(options.name, settings, read_arguments(others))
     except Wrong as wrong:
         print(f"httpd unit: {wrong}", file=sys.stderr)
-        return 2
+        return wrong.status
     print(units[0] if options.socket else units[1], end="")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="httpd unit",
         usage="httpd unit [--socket] [--name NAME] [OPTIONS] [DIR]",
         description="Print systemd's service unit for a server with these options, run from the current folder; with "
         "--socket the socket unit that belongs to it.",
         epilog="All other options are those of httpd.",
-        allow_abbrev=False,
     )
     parser.add_argument("--socket", action="store_true", help="print the socket unit")
     parser.add_argument("--name", type=_unit_name, default="httpd", help="what to call them: NAME.service")

@@ -15,7 +15,7 @@ from typing import Any
 from .option import Option, Origin, Written, Wrong
 from .settings import OPTIONS, Settings
 
-__all__ = ["TOLD", "Asked", "read_arguments"]
+__all__ = ["FLAGS", "TOLD", "Asked", "read_arguments"]
 
 # What is told instead of serving, and whether a word may come after it.
 TOLD = {"-h": True, "--help": True, "--version": False, "--limits": False}
@@ -56,7 +56,7 @@ def _option(word: str, words: deque[str]) -> Written:
     name, equals, value = word.partition("=")
     if name in TOLD and not equals:
         raise Asked(name, words.popleft() if TOLD[name] and words else "")
-    found = _FLAGS.get(name)
+    found = FLAGS.get(name)
     if found is None:
         raise Wrong(_unknown(name), status=2)
     option, text = found
@@ -71,7 +71,7 @@ def _value(option: Option[Any], words: deque[str]) -> str:
     """The value that follows an option, or what the option stands for alone."""
     if option.alone is not None and not (words and option.follows(words[0])):
         return option.alone
-    if not words or words[0].partition("=")[0] in _FLAGS:
+    if not words or words[0].partition("=")[0] in FLAGS:
         raise Wrong(f"{option.flag} needs a value: {option.flag} {option.metavar}", status=2)
     return words.popleft()
 
@@ -79,11 +79,11 @@ def _value(option: Option[Any], words: deque[str]) -> str:
 def _unknown(name: str) -> str:
     from ..nearest import nearest
 
-    close = nearest(name, [*_FLAGS, *TOLD])
+    close = nearest(name, [*FLAGS, *TOLD])
     return f"there is no option {name}; " + (f"did you mean {close}?" if close else "httpd --help all lists them")
 
 
 # Each option of the command line, and the text that it stands for; None: the text that comes with it.
-_FLAGS = {
+FLAGS = {
     flag: (option, text) for option in OPTIONS.values() if option is not _FOLDER for flag, text in option.flags.items()
 }

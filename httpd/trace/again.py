@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..command_parser import CommandParser
 from ..net import report
 from ..server.service import Site
 from ..site.static import StaticFiles
@@ -56,11 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="httpd replay",
         description="Play a recorded connection again; without more, with the bytes cut as they were.",
-        allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="a trace, as httpd --trace=FOLDER writes them")
     how = parser.add_mutually_exclusive_group()

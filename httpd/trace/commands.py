@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
+from ..command_parser import CommandParser
 from .diff import aligned, first_difference, side_by_side
 from .events import Trace
 from .show import read_or_explain, written_for_a_reader
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2 if one is None or other is None else written_for_a_reader(lambda: _diff(one, other))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="httpd trace", description="Work with recordings.", allow_abbrev=False)
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="httpd trace", description="Work with recordings.")
     commands = parser.add_subparsers(dest="command", required=True)
     export = commands.add_parser("export", help="make one page of a recording, with its player; it needs no network")
     export.add_argument("file", metavar="FILE", help="a trace, as httpd --trace=FOLDER writes them")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -10,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..command_parser import CommandParser
 from .events import Event, Trace
 from .laws import check
 from .ndjson import NotATrace, read_trace, schema
@@ -21,9 +21,7 @@ __all__ = ["json_of", "main", "read_or_explain", "written_for_a_reader"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0 shown, 1 a law is broken, 2 nothing could be shown."""
-    parser = argparse.ArgumentParser(
-        prog="httpd show", description="Show a recorded connection, an event a line.", allow_abbrev=False
-    )
+    parser = CommandParser(prog="httpd show", description="Show a recorded connection, an event a line.")
     parser.add_argument("file", nargs="?", metavar="FILE", help="a trace, as httpd --trace=FOLDER writes them")
     parser.add_argument(
         "--json", action="store_true", help="an object a line: the event, and what it says in a sentence"

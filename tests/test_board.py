@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from httpd.seeing.board import Board
+from httpd.seeing.board import LONGEST, Board
 
 from .tools import TOP
 
@@ -74,6 +74,38 @@ def test_where_all_slots_are_taken_a_process_counts_for_itself() -> None:
         assert board.sums() == [os.getpid(), 1]
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_each_tells_the_others_a_text() -> None:
+    board = Board(1)
+
+    def telling(text: bytes) -> Callable[[], None]:
+        return lambda: board.own(nothing) and board.tell(text)
+
+    telling(b"ours")()
+    assert list(board.told()) == []
+    with child(telling(b"one")):
+        assert list(board.told()) == [b"one"]
+        with child(telling(bytes(LONGEST))), child(telling(bytes(LONGEST + 1))):
+            assert list(board.told()) == [b"one", bytes(LONGEST), b""]
+    # Whoever takes the place of a dead one has told nothing yet.
+    with child(lambda: board.own(nothing) and None):
+        assert list(board.told()) == [b""]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_text_of_which_half_is_written_is_none() -> None:
+    board = Board(1)
+
+    def half() -> None:
+        board.own(nothing)
+        board.tell(b"x" * 100)
+        os.pwrite(board._texts, b"y" * 50, os.fstat(board._texts).st_size - 50)
+
+    board.own(nothing)
+    with child(half):
+        assert list(board.told()) == [b""]
+
+
 def test_a_slot_that_is_taken_begins_anew_once() -> None:
     board = Board(3)
     begun: list[float] = []
@@ -96,7 +128,7 @@ def test_where_files_without_a_name_are_not_to_be_had() -> None:
     code = """
 import os
 del os.memfd_create
-from httpd.seeing.board import Board
+from httpd.seeing.board import LONGEST, Board
 board = Board(2)
 board.own(lambda slot: None)[1] = 5
 print(board.sums()[1])

@@ -8,9 +8,11 @@ import re
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ import pytest
 
 from httpd import Request, Response, Server, blocking, text
 from httpd.seeing import status as status_module
-from httpd.seeing.channels import rows_of
+from httpd.seeing.channels import View, rows_of
 from httpd.seeing.places import Desk
 from httpd.seeing.plots import HEIGHT, areas, lines
+from httpd.seeing.shared import MOST_ROWS
 from httpd.seeing.status import add_status, readable_span
 
 from .chromium import chromium, quiet_page
@@ -58,9 +61,7 @@ class Shown:
 
     def rows(self, path: str = "") -> list[list[str]]:
         """The cells of each channel, as a person reads them."""
-        table = self.ask(path)[2].partition('<table class="channels">')[2].partition("</table>")[0]
-        rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")]
-        return [[html.unescape(re.sub(r"<[^>]*>", "", cell)) for cell in row] for row in rows if row]
+        return rows_in(self.ask(path)[2])
 
     def row(self, sock: socket.socket, wanted: str) -> list[str]:
         """The row of a client, once it says this."""
@@ -72,6 +73,12 @@ class Shown:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.server.port), 10)
+
+
+def rows_in(page: str) -> list[list[str]]:
+    table = page.partition('<table class="channels">')[2].partition("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")]
+    return [[html.unescape(re.sub(r"<[^>]*>", "", cell)) for cell in row] for row in rows if row]
 
 
 @contextlib.contextmanager
@@ -156,7 +163,7 @@ def test_a_channel_whose_content_is_not_there_yet(monkeypatch: pytest.MonkeyPatc
     exchange.wait(3)
     # As where the kernel does not tell.
     monkeypatch.delattr(socket, "TCP_INFO")
-    [row] = rows_of([exchange.handler], exchange.clock.now, 1)
+    [row] = rows_of([exchange.handler], exchange.clock.now, 1, View("", "busy"))
     assert (row.state, row.limit, row.left, row.asked) == ("send response", "", None, "GET / HTTP/1.1")
     assert (row.age, row.received) == (3, None)
 
@@ -197,13 +204,13 @@ def test_a_long_request_line_is_cut(status: Shown) -> None:
 
 def test_of_many_channels_some_are_shown_and_all_are_counted(status: Shown) -> None:
     with contextlib.ExitStack() as clients:
-        for _ in range(status_module.MOST_ROWS + 50):
+        for _ in range(MOST_ROWS + 50):
             clients.enter_context(status.connect())
         busy = clients.enter_context(status.connect())
         busy.sendall(post(b"abc")[:-1])
         status.row(busy, "read body")
         rows = status.rows()
-        assert len(rows) == status_module.MOST_ROWS
+        assert len(rows) == MOST_ROWS
         # Whoever does something comes first.
         assert rows[0][1].startswith("read body")
         assert "The first 200 of 251;" in status.ask()[2]
@@ -229,6 +236,36 @@ def test_what_cannot_be_asked_for(query: str, status: Shown) -> None:
     assert status.ask("live" + query)[0] == 404
 
 
+# ---- workers
+
+
+def test_the_channels_of_all_workers_are_shown_by_each(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, "--workers", "2", "--status=0") as live, contextlib.ExitStack() as clients:
+        assert live.wait_for("the status page is at ")
+        url = live.log.partition("the status page is at ")[2].split()[0]
+        peers = set()
+        for _ in range(24):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", live.port), 10))
+            peers.add(f"127.0.0.1:{client.getsockname()[1]}")
+        # Who comes first has the rows of both at once, also without scripts, and so has everybody, whoever answers.
+        time.sleep(1.5)
+        for _ in range(6):
+            with urllib.request.urlopen(url + "?state=idle&order=age", timeout=10) as answer:
+                page = answer.read().decode()
+            rows = rows_in(page)
+            assert {row[0] for row in rows} == peers
+            assert len({row[1] for row in rows}) == 2
+            ages = [span(row[8]) for row in rows]
+            assert ages == sorted(ages, reverse=True)
+            assert "<b>24</b>" in page
+
+
+def span(told: str) -> float:
+    """The seconds of a short time as it is told."""
+    number, unit = told.split()
+    return float(number) * {"ms": 1e-3, "s": 1.0}[unit]
+
+
 # ---- live
 
 
@@ -241,6 +278,33 @@ def test_it_is_told_anew_every_second(status: Shown) -> None:
         peer = f"<td>127.0.0.1:{client.getsockname()[1]}</td>"
         while peer not in (line := stream.readline().decode()):
             assert not line.strip() or line.startswith(("data: ", "data:", "retry: ", ":"))
+
+
+def test_the_plots_show_what_was_answered_and_move_on(status: Shown) -> None:
+    with urllib.request.urlopen(status.url + "live", timeout=10) as stream, status.connect() as client:
+        client.sendall(get("/a") + get("/b"))
+        with status.connect() as wrong:
+            wrong.sendall(b"nonsense\r\n\r\n")
+            assert wrong.recv(1)
+        events = islice(iter_events(stream), 10)
+        seen, later = next((one, next(events)) for one in events if "wrong" in one)
+    assert seen.keys() == {"ok", "wrong", "half", "most", "sent"}
+    # Each rises above the ground.
+    assert all(min(points) < HEIGHT for points in seen.values())
+    # And goes on to the left.
+    assert len(later["ok"]) == len(seen["ok"]) + 1
+    assert later["ok"] != seen["ok"]
+
+
+def iter_events(stream: Iterable[bytes]) -> Iterator[dict[str, list[float]]]:
+    """Of each event the shapes in its plots: class, and how far down each point is."""
+    text = ""
+    for line in stream:
+        text += line.decode()
+        if line == b"\n":
+            found = re.findall(r'<(?:path|polyline) class="(\w+)" (?:d|points)="([^"]*)"', text)
+            text = ""
+            yield {kind: [float(y) for y in re.findall(r",([\d.]+)", points)] for kind, points in found}
 
 
 def test_so_many_may_look_on(status: Shown, monkeypatch: pytest.MonkeyPatch) -> None:

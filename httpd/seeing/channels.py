@@ -6,16 +6,18 @@ What came in is the kernel's own count, for the channel keeps none; where the ke
 from __future__ import annotations
 
 import math
+import os
 import socket
 from collections.abc import Callable, Iterable
 from heapq import nlargest
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ..protocol.message import Head
 from ..server.handler import State, http_request_handler
 from .waiting import awaited, state_of
 
-__all__ = ["ORDERS", "Row", "rows_of"]
+__all__ = ["ORDERS", "Row", "View", "rows_of"]
 
 # Linux, tcp_info in its tcp.h: tcpi_bytes_received, a 64-bit number, and where it ends.
 _RECEIVED = slice(128, 136)
@@ -23,9 +25,18 @@ _RECEIVED = slice(128, 136)
 _LONGEST = 160
 
 
+class View(NamedTuple):
+    """What somebody wants to see of the channels: those in a state, "" for all, and which first."""
+
+    state: str
+    order: str
+
+
 class Row(NamedTuple):
     """One channel.  Times are in seconds, counts in bytes; None where nobody knows, or where there is none."""
 
+    rank: float  # in the order that was asked for, the highest first
+    worker: int  # the process that has it
     peer: str
     tls: str
     state: str
@@ -59,15 +70,18 @@ ORDERS: dict[str, Callable[[http_request_handler, float], float]] = {
 }
 
 
-def rows_of(channels: Iterable[http_request_handler], now: float, most: int, order: str = "busy") -> list[Row]:
-    """The rows of so many channels at the most, in that order; `now` is the time on the loop's clock."""
-    first = ORDERS[order]
-    return [_row(channel, now) for channel in nlargest(most, channels, key=lambda channel: first(channel, now))]
+def rows_of(channels: Iterable[http_request_handler], now: float, most: int, view: View) -> list[Row]:
+    """The rows of a view, so many at the most; `now` is the time on the loop's clock."""
+    order = ORDERS[view.order]
+    wanted = ((order(channel, now), channel) for channel in channels if view.state in ("", state_of(channel)))
+    return [_row(channel, now, rank) for rank, channel in nlargest(most, wanted, key=itemgetter(0))]
 
 
-def _row(channel: http_request_handler, now: float) -> Row:
+def _row(channel: http_request_handler, now: float, rank: float) -> Row:
     until = channel.patience()
     return Row(
+        rank=rank,
+        worker=os.getpid(),
         peer=_peer(channel),
         tls=getattr(channel.socket, "version", ""),
         state=state_of(channel),

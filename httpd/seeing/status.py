@@ -1,4 +1,4 @@
-"""The status page: how the server is, every worker, every live channel and what it waits for.
+"""The status page: how the server is, every worker, every live channel of any of them and what it waits for.
 
 One template makes the part that changes; the page has it as it is when it is asked for, and then, where scripts run,
 anew every second.  It is made only while somebody looks on, once for all who look at the same.
@@ -9,41 +9,33 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import __version__
 from ..protocol.errors import HTTPError
 from ..protocol.message import Request, Response
 from ..resources import folder
+from ..site.blocking import promised
 from ..site.entries import readable_size
 from ..site.events import Listeners, event
 from ..site.router import Router
 from ..site.static import StaticFiles
 from ..site.templates import bundled
-from .channels import ORDERS, rows_of
+from .channels import ORDERS, View
 from .plots import areas, lines
 from .pulse import Pulse, Second
+from .shared import MOST_ROWS, SharedRows
 from .tallies import CLASSES, PLACES, STATES
-from .waiting import state_of
 
 __all__ = ["Status", "add_status"]
 
-# How many channels are shown; there may be thousands, and those that do something come first.
-MOST_ROWS = 200
 # How many may look on at once.
 MOST_STREAMS = 8
 # The time at the bottom of its plot, in seconds.
 _SHORTEST = 0.0001
-
-
-class View(NamedTuple):
-    """What somebody wants to see of the channels: those in a state, "" for all, and which first."""
-
-    state: str
-    order: str
 
 
 def add_status(site: Router, base: str, pulse: Pulse) -> None:
@@ -52,7 +44,10 @@ def add_status(site: Router, base: str, pulse: Pulse) -> None:
 
     @site.get(base or "/")
     def page(request: Request) -> Response:
-        return status.page(_view(request))
+        view = _view(request)
+        if status.rows.lacks(view):
+            promised(request, partial(status.rows.gather, view))
+        return status.page(view)
 
     @site.get(f"{base}/live")
     def live(request: Request) -> Response:
@@ -74,6 +69,7 @@ class Status:
     def __init__(self, base: str, pulse: Pulse) -> None:
         self._base = base
         self._pulse = pulse
+        self.rows = SharedRows(pulse)
         self._listeners: dict[View, Listeners] = {}
         self._telling = False
 
@@ -108,11 +104,9 @@ class Status:
         """The part that changes, as it is now."""
         pulse = self._pulse
         pulse.write()
-        now = pulse.server.timers.clock()
-        channels = list(pulse.channels())
-        states = Counter(map(state_of, channels))
-        wanted = [channel for channel in channels if view.state in ("", state_of(channel))]
         workers = [_Worker(number, slot) for number, slot in pulse.tallies.board.living()]
+        states = {state: sum(worker.states[state] for worker in workers) for state in STATES}
+        connections = sum(states.values())
         seconds = pulse.seconds()
         return bundled().render(
             "status/live.html",
@@ -124,10 +118,11 @@ class Status:
             own=os.getpid(),
             now=_now(seconds),
             plots=_plots(seconds),
-            connections=sum(worker.connections for worker in workers),
-            states=[(state, states[state]) for state in STATES],
-            wanted=len(wanted),
-            rows=rows_of(wanted, now, MOST_ROWS, view.order),
+            connections=connections,
+            states=states,
+            wanted=states.get(view.state, connections),
+            rows=self.rows.of(view),
+            most=MOST_ROWS,
             size=readable_size,
             span=readable_span,
         )
@@ -141,7 +136,8 @@ class _Worker:
         self.pid = int(slot[PLACES["pid"]])
         self.age = time.time() - slot[PLACES["began"]]
         self.draining = bool(slot[PLACES["draining"]])
-        self.connections = int(sum(slot[PLACES["state", state]] for state in STATES))
+        self.states = {state: int(slot[PLACES["state", state]]) for state in STATES}
+        self.connections = sum(self.states.values())
         self.answers = int(sum(slot[place] for name, place in PLACES.items() if name[0] == "requests"))
         self.pool = int(slot[PLACES["pool"]])
         self.lag = slot[PLACES["lag"]]

@@ -21,6 +21,7 @@ from ..server.handler import State, http_request_handler
 from ..server.log import Channel, Log
 from ..site.answers import STANDARD
 from .board import Board
+from .channels import ORDERS
 from .waiting import awaited
 
 __all__ = ["BUCKETS", "CLASSES", "LIMITS", "METHODS", "PLACES", "RULES", "STATES", "CountedLog", "Tallies", "counted"]
@@ -43,7 +44,10 @@ STATES = ("handshake", "idle", *(state.value for state in State if state is not 
 
 # What is of this moment comes first: a process that takes a slot begins it anew.
 NOW = (
-    "pid", "began", "draining", "lag", "pool", "store", "memory", "descriptors", *(("state", state) for state in STATES)
+    "pid", "began", "draining", "lag", "pool", "store", "memory", "descriptors",
+    *(("state", state) for state in STATES),
+    # When somebody has last looked at the channels in a state, or in any, in an order.
+    *(("looked", state, order) for state in ("", *STATES) for order in ORDERS),
 )  # fmt: skip
 COUNTED = (
     *(("requests", method, kind) for method in METHODS for kind in CLASSES),

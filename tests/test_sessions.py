@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from httpd import HTTPError, Request, Response, Router, Sessions, blocking, text
 from httpd.protocol.cookies import cookie_values, set_cookie
 from httpd.sessions import SCHEMA, StoredSessions
+from httpd.site import held
+from httpd.site.held import HeldSessions
 from httpd.store.database import Database, open_database
 from httpd.store.errors import Unavailable
 
@@ -139,11 +141,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
 Site = Callable[[Request], Response]
 
 
-@pytest.fixture(params=["signed", "stored"])
+@pytest.fixture(params=["signed", "held", "stored"])
 def site(request: pytest.FixtureRequest, clock: Clock) -> Site:
-    """The shop, with either kind of sessions."""
+    """The shop, with each kind of sessions."""
     if request.param == "signed":
         return Sessions(shop(), KEY, clock=clock)
+    if request.param == "held":
+        return HeldSessions(shop(), {}, clock=clock)
     database: Database = request.getfixturevalue("database")
     stored = StoredSessions(shop(), database, clock=clock)
     # Played without a loop, an answer is there when the call returns.
@@ -170,7 +174,7 @@ def test_a_cookie_is_told() -> None:
             set_cookie("session", bad, max_age=60, secure=False)
 
 
-# ---- both kinds
+# ---- every kind
 
 
 def test_what_is_kept_is_there_the_next_time(site: Site) -> None:
@@ -314,6 +318,52 @@ def test_content_is_given_as_it_is(clock: Clock) -> None:
 
     assert Client(Sessions(handler, KEY, clock=clock)).ask().body == b"abc"
     assert content.closes == 1
+
+
+# ---- in the mapping that the handler takes
+
+
+def test_the_mapping_that_the_handler_takes_holds_the_sessions() -> None:
+    sessions: dict[str, Any] = {}
+    with serving(shop(), sessions=sessions) as server:
+        [answer] = read_answers(talk(server, get("/set/a/b", "Connection: close")))
+        cookie = answer["set-cookie"].partition(";")[0]
+        assert [held[0] for held in sessions.values()] == ['[{"a":"b"},""]']
+        assert cookie.partition("=")[2] not in str(sessions), "who sees it can pretend to be nobody"
+        show = get("/", "Connection: close", f"Cookie: {cookie}")
+        assert read_answers(talk(server, show))[0].body == b"{'a': 'b'}"
+        assert server.sessions is sessions
+        sessions.clear()
+        assert read_answers(talk(server, show))[0].body == b"{}"
+
+
+def test_a_session_that_is_ended_meanwhile_stays_ended(clock: Clock) -> None:
+    sessions: dict[str, Any] = {}
+
+    def handler(request: Request) -> Response:
+        request.session["seen"] = request.session.get("seen", 0) + 1
+        if request.path == "/end":
+            sessions.clear()
+        return text("")
+
+    client = Client(HeldSessions(handler, sessions, clock=clock))
+    client.ask()
+    [told] = client.told(client.ask("/end"))
+    assert "Max-Age=0" in told
+    assert sessions == {}
+
+
+def test_of_too_many_those_are_forgotten_that_were_used_longest_ago(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "_MOST", 2)
+    site = HeldSessions(shop(), {}, clock=clock)
+    first, second, third = Client(site), Client(site), Client(site)
+    for client in (first, second, first, third):
+        client.ask("/add/x")
+    assert [client.ask().body for client in (first, second, third)] == [
+        b"{'things': ['x', 'x']}", b"{}", b"{'things': ['x']}",
+    ]  # fmt: skip
 
 
 # ---- in cookies

@@ -84,8 +84,9 @@ TABLE: dict[State, frozenset[State]] = {
 class http_request_handler(WatchedChat):
     """One connection's channel.
 
-    `sock` is connected and non-blocking, `addr` its peer's address, `sessions` a mapping for the site's use, `log` an
-    Log; `service` is what all connections of the server share.  `on_close(handler)` is called once at the end.
+    `sock` is connected and non-blocking, `addr` its peer's address, `sessions` a mapping that may hold the site's
+    sessions, `log` a Log; `service` is what all connections of the server share.  `on_close(handler)` is called once
+    at the end.
     """
 
     producers_may_stall = True

@@ -19,6 +19,7 @@ from ..net.hello import INTERNAL_ERROR, fatal_alert
 from ..net.interest import interests_of
 from ..net.listening import listen_at, listen_at_path
 from ..net.wake import Worker, call
+from ..site.held import HeldSessions
 from .handler import State, http_request_handler
 from .limits import Limits
 from .listener import Listener, Spare
@@ -46,7 +47,8 @@ class Server:
     it is a context, or a call that gives the one for the next connection.  At a unix socket TLS is not spoken, as who
     comes there is on this machine.  `passing` is a port of the same addresses where TLS is never spoken, and the site
     that sends who comes there elsewhere.  `proxies` are those that are believed, each as `listed_proxy` gives it (see
-    `proxies`).  `sessions` is handed to every handler.
+    `proxies`).  `sessions` is handed to every handler; one that is given holds a session for each client (see
+    `HeldSessions`).
     `access_log` is a path, "-" for standard output, or "off", and `log_class` writes its lines.  `handler_class` makes
     the channels; another one may be set at any time, for the connections that come then.  `headers` are field lines of
     every answer, in the place of those that the site gives the same names.
@@ -80,6 +82,8 @@ class Server:
         self.tls = tls
         self.limits = limits or Limits()
         self.sessions = {} if sessions is None else sessions
+        if sessions is not None:
+            site = HeldSessions(site, sessions)
         self.map = ChannelMap()
         self._interests = interests_of(self.map)
         self.timers = self._interests.timers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -65,11 +66,11 @@ def reset(sock: socket.socket) -> None:
 
 
 def read_or_reset(sock: socket.socket) -> tuple[bytes, bool]:
-    """What comes until the peer ends, and whether it ended with a reset."""
+    """What comes until the peer ends, and whether it ended with a reset (over TLS: without a word)."""
     pieces = []
     try:
         while piece := sock.recv(1 << 20):
             pieces.append(piece)
-    except ConnectionResetError:
+    except (ConnectionResetError, ssl.SSLEOFError):
         return b"".join(pieces), True
     return b"".join(pieces), False

@@ -8,7 +8,6 @@ import errno
 import http.client
 import os
 import random
-import re
 import signal
 import socket
 import stat
@@ -76,6 +75,12 @@ def head_and_some(sock: socket.socket) -> tuple[int, bytes]:
     return length, content
 
 
+def settle(root: Path) -> None:
+    """Let the files be old enough to be remembered."""
+    newest = max(file.stat().st_ctime for file in root.iterdir())
+    time.sleep(max(0.0, newest + 0.05 - time.time()))
+
+
 def with_few_descriptors(most: int) -> list[str]:
     """The command, allowed no more descriptors than this."""
     limited = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most})); "
@@ -136,12 +141,12 @@ def test_without_descriptors_connections_are_turned_away_until_there_are_some_ag
 def test_a_cache_gives_its_descriptors_to_connections(root: Path) -> None:
     needs_proc()
     for number in range(12):
-        (root / f"{number}.bin").write_bytes(b"x" * 100_000)
+        (root / f"{number}.bin").write_bytes(b"x" * 200_000)
     with LiveServer(root, "--access-log", "off", command=with_few_descriptors(30)) as server:
         settle(root)
         listener = descriptors(server.pid, "socket")
         for number in range(12):
-            assert fetched(server.port, f"/{number}.bin") == (200, b"x" * 100_000)
+            assert fetched(server.port, f"/{number}.bin") == (200, b"x" * 200_000)
             # One after the other: connections that are still being closed would take the cache's room.
             assert until(lambda: descriptors(server.pid, "socket") == listener)
         assert len(descriptors(server.pid, ".bin")) == 12
@@ -237,171 +242,6 @@ def test_half_a_request_and_no_more_is_closed(start: bytes) -> None:
         data, _ = read_or_reset(sock)
         assert [answer.body for answer in read_answers(data)] == ([b"hello"] if start.startswith(get()) else [])
         assert until(lambda: server._connections == 0)
-
-
-# ---- files that change while they are sent
-
-
-def truncate(file: Path, old: bytes) -> None:
-    os.truncate(file, 0)
-
-
-def halve(file: Path, old: bytes) -> None:
-    os.truncate(file, len(old) // 2)
-
-
-def halve_and_restore(file: Path, old: bytes) -> None:
-    os.truncate(file, len(old) // 2)
-    os.truncate(file, len(old))
-
-
-def rewrite(file: Path, old: bytes) -> None:
-    file.write_bytes(b"r" * len(old))
-
-
-def rewrite_longer(file: Path, old: bytes) -> None:
-    file.write_bytes(b"r" * (len(old) + 1000))
-
-
-def overwrite(file: Path, old: bytes) -> None:
-    with file.open("r+b") as opened:
-        opened.write(b"o" * len(old))
-
-
-def overwrite_the_end(file: Path, old: bytes) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(-1, os.SEEK_END)
-        opened.write(bytes([old[-1] ^ 1]))
-
-
-def append(file: Path, old: bytes) -> None:
-    with file.open("ab") as opened:
-        opened.write(b"appended" * 1000)
-
-
-def replace(file: Path, old: bytes) -> None:
-    other = file.with_suffix(".new")
-    other.write_bytes(b"n" * len(old))
-    other.replace(file)
-
-
-def delete(file: Path, old: bytes) -> None:
-    file.unlink()
-
-
-def forbid(file: Path, old: bytes) -> None:
-    file.chmod(0)
-
-
-CHANGES = [
-    truncate, halve, halve_and_restore, rewrite, rewrite_longer, overwrite, overwrite_the_end, append, replace, delete,
-    forbid,
-]  # fmt: skip
-# What leaves the open file as it is.
-HARMLESS = {replace, delete, forbid}
-
-
-def settle(root: Path) -> None:
-    """Let the files be old enough to be remembered."""
-    newest = max(file.stat().st_ctime for file in root.iterdir())
-    time.sleep(max(0.0, newest + 0.05 - time.time()))
-
-
-@pytest.mark.parametrize("remembered", [False, True], ids=["fresh", "remembered"])
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_large_file_that_changes_while_it_is_sent(
-    root: Path, change: Callable[[Path, bytes], None], remembered: bool
-) -> None:
-    settle(root)
-    with serving(StaticFiles(root)) as server:
-        if remembered:
-            assert fetched(server.port, "/large.bin") == (200, LARGE)
-        with asked(server.port, get("/large.bin")) as sock:
-            length, start = head_and_some(sock)
-            change(root / "large.bin", LARGE)
-            rest, was_reset = read_or_reset(sock) if change not in HARMLESS else (b"", False)
-            if change in HARMLESS:
-                while len(start) < length:
-                    start += sock.recv(1 << 20)
-                assert start == LARGE
-            else:
-                assert was_reset
-                assert len(start + rest) < length
-        assert fetched(server.port) == (200, SMALL)
-        status, content = fetched(server.port, "/large.bin")
-        now = (root / "large.bin").read_bytes() if change is not delete else b""
-        assert (status, content) == (200, now) or (status, change) in [(404, delete), (403, forbid)]
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_small_file_that_changes_while_it_is_sent(root: Path, change: Callable[[Path, bytes], None]) -> None:
-    """It was read whole before its first byte went out, so it is sent as it was; the next one is as it is."""
-    settle(root)
-    with serving(StaticFiles(root)) as server:
-        # More than the kernel takes, so that the last are made after the change.
-        with asked(server.port, get("/small.bin") * 400) as sock:
-            length, content = head_and_some(sock)
-            change(root / "small.bin", SMALL)
-            sock.shutdown(socket.SHUT_WR)
-            rest, was_reset = read_or_reset(sock)
-        assert not was_reset
-        content += rest
-        assert content[:length] == SMALL
-        others = list(plain_answers(content, length))
-        assert len(others) == 399
-        now = (root / "small.bin").read_bytes() if change is not delete else b""
-        for status, body in others:
-            # Written anew in place, it is for a moment the beginning of what it will be.
-            right = status == 200 and (body == SMALL or now.startswith(body))
-            assert right or (status, change) in [(404, delete), (403, forbid)]
-        assert others[-1] == (200, now) or others[-1][0] != 200
-
-
-def plain_answers(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Status and content of each answer in much data, from `at` on."""
-    while at < len(data):
-        end = data.index(b"\r\n\r\n", at) + 4
-        found = re.search(rb"content-length: (\d+)", data[at:end].lower())
-        assert found
-        length = int(found[1])
-        yield int(data[at + 9 : at + 12]), data[end : end + length]
-        at = end + length
-
-
-def test_versions_of_a_file_are_never_mixed(root: Path) -> None:
-    """A file is written anew all the while, in place and by replacement: a whole answer is of one version."""
-    file = root / "changing.bin"
-    size = 2 << 20
-    file.write_bytes(b"a" * size)
-    stop = threading.Event()
-
-    def change() -> None:
-        for number in iter(int, 1):
-            version = bytes([97 + number % 26]) * size
-            if stop.is_set():
-                return
-            if number % 2:
-                file.write_bytes(version)
-            else:
-                file.with_suffix(".new").write_bytes(version)
-                file.with_suffix(".new").replace(file)
-
-    thread = threading.Thread(target=change)
-    thread.start()
-    whole = 0
-    try:
-        with LiveServer(root, "--access-log", "off") as server:
-            end = time.monotonic() + 2
-            while time.monotonic() < end:
-                with contextlib.suppress(ConnectionResetError, http.client.IncompleteRead):
-                    status, content = fetched(server.port, "/changing.bin")
-                    assert status == 200
-                    assert content == content[:1] * len(content), "two versions in one answer"
-                    whole += 1
-    finally:
-        stop.set()
-        thread.join()
-    assert whole
 
 
 # ---- the disk fails

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from httpd.net import producers
 from httpd.net.producers import (
     PIECE,
     SLICE,
@@ -315,6 +316,47 @@ def test_a_file_that_changes_is_not_sent_any_further(file: OpenFile, path: Path,
         with pytest.raises(OSError, match="changed") as caught:
             producer.more() if how == "more" else producer.send_to(ours.fileno(), 100)
         assert caught.value.errno == errno.ENODATA
+        producer.close()
+
+
+@pytest.mark.parametrize("how", ["more", "send_to", "peek"])
+def test_what_was_read_while_the_file_changed_is_not_given(
+    file: OpenFile, path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pread
+
+    def overtaken(*arguments: int) -> bytes:
+        path.write_bytes(b"other" * 51_200)
+        return real(*arguments)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        producer: Any = file_producer(file, 0, 200_000)
+        monkeypatch.setattr(os, "pread", overtaken)
+        with pytest.raises(FileChanged):
+            getattr(producer, how)(*[ours.fileno()] * (how == "send_to"), *[100] * (how != "more"))
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        assert producer.remaining == 200_000
+        producer.close()
+
+
+def test_all_but_the_end_is_lent(file: OpenFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, lent = os.sendfile, []
+
+    def counted(*arguments: int) -> int:
+        lent.append(real(*arguments))
+        return lent[-1]
+
+    monkeypatch.setattr(os, "sendfile", counted)
+    monkeypatch.setattr(producers, "COPIED", 50_000)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        producer = file_producer(file, 0, 120_000)
+        assert producer.send_to(ours.fileno(), 1 << 20) == 120_000
+        assert lent == [70_000]
+        assert theirs.recv(120_000, socket.MSG_WAITALL) == path.read_bytes()[:120_000]
         producer.close()
 
 

@@ -545,4 +545,4 @@ def test_no_descriptor_is_left_open(linked: Path, path: str) -> None:
 
 
 def test_the_threshold_is_as_documented() -> None:
-    assert SMALL == 65_536
+    assert SMALL == 131_072

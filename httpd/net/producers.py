@@ -42,6 +42,10 @@ __all__ = [
 PIECE = 65_536
 # How long all sliced producers together may work in one turn, in seconds: everyone else waits for as long.
 SLICE = 0.002
+# The end of a file that is copied: more than a socket's buffer holds (Linux has 4 MiB at the most, tcp_wmem).
+COPIED = 4 << 20
+# How much of it at once: a copy of what the socket does not take is made again.
+_COPY = 1 << 18
 
 
 @runtime_checkable
@@ -295,11 +299,19 @@ class FileChanged(Broken):
 
 
 class file_producer:
-    """Gives `length` bytes of a file from `start`, by sendfile where the channel can.
+    """Gives `length` bytes of a file from `start`, past Python where the channel can.
 
     `state` is the file's (mtime in ns, size) that the promise was made by; the present one when it is not given.  A
     file that is written to while it is sent, be it only at its end, raises FileChanged: nobody can tell whether the
     bytes that the head promised are still there, so the connection must be cut.
+
+    sendfile(2) lends the kernel the file's own pages, and whoever writes to the file then writes to what is under way.
+    So the last bytes, as many as a socket holds (COPIED), are copies, and a copy is sent only if the file is still what
+    it was after it was made.  When the last byte is with the kernel, no page is lent any more: what arrives as a whole
+    is what was promised.
+
+    Two gaps are left.  A peer on the same machine is lent the pages, too, until it reads them: of a file above COPIED.
+    A write by mmap(2) may show in the time of change only later.
     """
 
     __slots__ = ("_at", "_file", "_remaining", "_state")
@@ -318,29 +330,43 @@ class file_producer:
     def more(self) -> bytes:
         if self._remaining == 0:
             return b""
-        fd = self._unchanged()
-        data = os.pread(fd, min(self._remaining, PIECE), self._at)
+        data = self.peek(PIECE)
         self._gave(len(data))
         return data
 
     def send_to(self, out_fd: int, most: int) -> int:
-        """Send at most `most` bytes by sendfile(2) to a socket; how many went.  Raises BlockingIOError and the like."""
-        if self._remaining == 0:
-            return 0
-        count = os.sendfile(out_fd, self._unchanged(), self._at, min(self._remaining, most))
+        """Send at most `most` bytes to a socket; how many went.  Raises BlockingIOError and the like."""
+        return _sent_in_steps(self._send, out_fd, most)
+
+    def _send(self, out_fd: int, most: int) -> tuple[int, int]:
+        lent = min(self._remaining - COPIED, most)
+        if lent > 0:
+            offered, count = lent, os.sendfile(out_fd, self._unchanged(), self._at, lent)
+        elif self._remaining:
+            data = self.peek(min(most, _COPY))
+            offered, count = len(data), os.write(out_fd, data) if data else 0
+        else:
+            return 0, 0
         self._gave(count)
-        return count
+        return offered, count
 
     def peek(self, most: int) -> bytes:
-        """At most `most` of the bytes that come next; they are still to be given."""
-        return os.pread(self._unchanged(), min(self._remaining, most), self._at)
+        """At most `most` of the bytes that come next, as they were promised; they are still to be given."""
+        data = os.pread(self._descriptor(), min(self._remaining, most), self._at)
+        # After the read: only what was there before any change is what was promised.
+        self._unchanged()
+        return data
 
-    def _unchanged(self) -> int:
+    def _descriptor(self) -> int:
         if self._file is None:
             raise ValueError("a closed file_producer was asked for more")
-        if _state_of(self._file.fd) != self._state:
-            raise FileChanged(ENODATA, "the file changed while it was being sent")
         return self._file.fd
+
+    def _unchanged(self) -> int:
+        fd = self._descriptor()
+        if _state_of(fd) != self._state:
+            raise FileChanged(ENODATA, "the file changed while it was being sent")
+        return fd
 
     def _gave(self, count: int) -> None:
         if count == 0:
@@ -380,31 +406,24 @@ class parts_producer:
 
     def send_to(self, out_fd: int, most: int) -> int:
         """Send at most `most` bytes to a socket, over as many parts as it takes at once; see file_producer."""
-        sent = 0
-        while sent < most and (part := self._first()):
-            offered = min(_remaining(part), most - sent)
-            try:
-                count = self._send(part, out_fd, offered)
-            except BlockingIOError:
-                if not sent:
-                    raise
-                break
-            sent += count
-            if count < offered:
-                break
-        return sent
+        return _sent_in_steps(self._send, out_fd, most)
 
     def peek(self, most: int) -> bytes:
         """At most `most` of the bytes that come next, of one part."""
         part = self._first()
         return part.peek(most) if isinstance(part, file_producer) else part[:most]
 
-    def _send(self, part: bytes | file_producer, out_fd: int, most: int) -> int:
+    def _send(self, out_fd: int, most: int) -> tuple[int, int]:
+        part = self._first()
         if isinstance(part, file_producer):
-            return part.send_to(out_fd, most)
-        count = os.write(out_fd, part[:most])
+            offered = min(part.remaining, most)
+            return offered, part.send_to(out_fd, offered)
+        if not part:
+            return 0, 0
+        offered = min(len(part), most)
+        count = os.write(out_fd, part[:offered])
         self._parts[0] = part[count:]
-        return count
+        return offered, count
 
     def _first(self) -> bytes | file_producer:
         """The part that is being given, b"" after the last; those before it are closed."""
@@ -415,6 +434,24 @@ class parts_producer:
     def close(self) -> None:
         while self._parts:
             close_producer(self._parts.popleft())
+
+
+def _sent_in_steps(step: Callable[[int, int], tuple[int, int]], out_fd: int, most: int) -> int:
+    """Take steps, which send at most so many bytes and say (how many they offered, how many went), until `most` are
+    sent, there is no more, or the socket takes less than it is offered; how many bytes went in all.
+    """
+    sent = 0
+    while sent < most:
+        try:
+            offered, count = step(out_fd, most - sent)
+        except BlockingIOError:
+            if not sent:
+                raise
+            break
+        sent += count
+        if count < offered or not offered:
+            break
+    return sent
 
 
 def _remaining(part: bytes | file_producer) -> int:

@@ -31,8 +31,8 @@ __all__ = ["SMALL", "Entities", "Entity", "Key", "give_back"]
 # What an entity is remembered by: the path that was asked for, or whatever tells it from others of the same file.
 Key = Hashable
 
-# Up to here one send takes head and content together, and a copy in memory is cheaper than a descriptor.
-SMALL = 65_536
+# Up to here a copy in memory is cheaper than a descriptor, whose content is copied for every answer.
+SMALL = 131_072
 # A file system's clock may tick only every 10 ms (CONFIG_HZ=100); twice that is beyond doubt.
 _TICK = 0.020
 # How often a small file is read until it holds still.

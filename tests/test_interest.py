@@ -407,6 +407,40 @@ def test_a_channel_map_may_begin_with_channels(pair: Any) -> None:
     assert channel.events == [READ]
 
 
+def test_a_map_whose_loop_nobody_runs_does_not_grow() -> None:
+    channels = ChannelMap()
+    for _ in range(1000):
+        channels[5] = object()
+        channels.pop(5)
+    assert channels.touched == {5}
+
+
+def test_what_another_thread_changes_is_noted_when_it_is_done() -> None:
+    """Noted before, a loop might look at it too early, and never again."""
+    seen: list[tuple[int, bool]] = []
+    channels = ChannelMap()
+
+    class Noting(set[int]):
+        def add(self, fd: int) -> None:
+            seen.append((fd, fd in channels))
+
+        def update(self, *fds: Any) -> None:
+            seen.extend((fd, fd in channels) for some in fds for fd in some)
+
+    channels.touched = Noting()
+    channels[1] = object()
+    channels.setdefault(2)
+    channels.update({3: object()})
+    channels |= {4: object()}
+    assert seen == [(1, True), (2, True), (3, True), (4, True)]
+    seen.clear()
+    del channels[1]
+    channels.pop(2)
+    channels.popitem()
+    channels.clear()
+    assert seen == [(1, False), (2, False), (4, False), (3, False)]
+
+
 def test_a_channel_that_lives_in_another_map_than_it_was_made_for(pair: Any) -> None:
     """Then it is the loop that keeps it which is told."""
 

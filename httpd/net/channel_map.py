@@ -5,7 +5,6 @@ A loop that had to find that out would compare the whole map on every pass, idle
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,30 +18,34 @@ class ChannelMap(dict[int, Any]):
 
     def __init__(self, entries: Iterable[tuple[int, Any]] = ()) -> None:
         super().__init__(entries)
-        # A deque, as other threads may add channels: its append and popleft are whole.
-        self.touched: deque[int] = deque(self)
+        # A set does not grow where nobody looks; its add and pop are whole, for other threads may add channels.
+        self.touched: set[int] = set(self)
         # What is kept of it (see `interest`).
         self.interests: Any = None
 
+    # Noted when it is done: another thread's loop, which looks at what is noted, must find it so.
+
     def __setitem__(self, fd: int, channel: Any) -> None:
-        self.touched.append(fd)
         super().__setitem__(fd, channel)
+        self.touched.add(fd)
 
     def __delitem__(self, fd: int) -> None:
-        self.touched.append(fd)
         super().__delitem__(fd)
+        self.touched.add(fd)
 
     def setdefault(self, fd: int, channel: Any = None) -> Any:
-        self.touched.append(fd)
-        return super().setdefault(fd, channel)
+        found = super().setdefault(fd, channel)
+        self.touched.add(fd)
+        return found
 
     def pop(self, fd: int, *default: Any) -> Any:
-        self.touched.append(fd)
-        return super().pop(fd, *default)
+        found = super().pop(fd, *default)
+        self.touched.add(fd)
+        return found
 
     def popitem(self) -> tuple[int, Any]:
         fd, channel = super().popitem()
-        self.touched.append(fd)
+        self.touched.add(fd)
         return fd, channel
 
     def update(self, *others: Any, **never: Any) -> None:
@@ -54,5 +57,6 @@ class ChannelMap(dict[int, Any]):
         return self
 
     def clear(self) -> None:
-        self.touched.extend(self)
+        fds = list(self)
         super().clear()
+        self.touched.update(fds)

@@ -74,7 +74,7 @@ class Interests:
         self._resting: set[int] = set()
         # Which entries of the map were made anew: a ChannelMap says it itself.
         self._notes_changes = isinstance(map, ChannelMap)
-        self._changes: deque[int] = map.touched if isinstance(map, ChannelMap) else deque()
+        self._changes: set[int] = map.touched if isinstance(map, ChannelMap) else set()
         self._noted: deque[Any] = deque()
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._handle: Handle = _unheard
@@ -170,7 +170,7 @@ class Interests:
         It does not end the loop's wait: whoever makes a channel in another thread is still in its constructor.
         """
         if not self._notes_changes:
-            self._changes.append(fd)
+            self._changes.add(fd)
 
     def call_later(self, delay: float, call: Callable[..., object], *args: Any) -> Timer:
         """Make a call in `delay` seconds; within a turn the time is that of its beginning."""
@@ -223,11 +223,11 @@ class Interests:
         current = self.map
         if self._notes_changes:
             while self._changes:
-                fd = self._changes.popleft()
+                fd = self._changes.pop()
                 self._replace(fd, current.get(fd))
         else:
             while self._changes:
-                self._drop(self._changes.popleft())
+                self._drop(self._changes.pop())
             # Copies, each made in one step, as other threads may change the map meanwhile.
             fds, channels = list(current), list(current.values())
             if fds != list(self._channels) or not all(map(is_, channels, self._channels.values())):

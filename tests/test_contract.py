@@ -7,13 +7,15 @@ modules never did.
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .reference import chat, modules, on_the_modules_of_3_11
+from .reference import chat, modules, on_the_modules_of_3_11, opened, pair_of_sockets, run
 from .scripted import ScriptedSocket, cut_at, play
 
 
@@ -75,6 +77,105 @@ def test_the_same_number_set_while_its_bytes_are_collected_is_used_up(net: Any) 
     play(channel)
     assert channel.lines == [b"x" * 300]
     assert channel.get_terminator() == 0
+
+
+# ---- another file under the same number
+
+
+def move_to(fd: int, sock: socket.socket) -> socket.socket:
+    """The same socket under that number, which is free or gives up what it was."""
+    os.dup2(sock.fileno(), fd)
+    sock.close()
+    return opened(socket.socket(fileno=fd))[0]  # type: ignore[no-any-return]
+
+
+class Bytes:
+    """All that a loop asks of a value in its map; keeps what it hears."""
+
+    addr = None
+    accepting = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.heard = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read_event(self) -> None:
+        self.heard += self.socket.recv(10)
+
+    def handle_error(self) -> None:
+        raise AssertionError
+
+
+class Deaf(Bytes):
+    """Has something to read for ever."""
+
+    def handle_read_event(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its own add_channel", "the dispatcher's"])
+def test_a_channel_that_takes_another_socket_under_the_same_number(net: Any, own: bool) -> None:
+    class Own(chat(net)):  # type: ignore[misc]
+        """It ends a connection by its first byte, and goes on with the next."""
+
+        def add_channel(self, map: Any = None) -> None:
+            if own:
+                self._map[self._fileno] = self
+            else:
+                super().add_channel(map)
+
+        def collect_incoming_data(self, data: bytes) -> None:
+            super().collect_incoming_data(data)
+            if data == b"1":
+                fd = self._fileno
+                self.close()
+                self.set_socket(move_to(fd, second))
+                self.connected = True
+
+    channels: dict[int, Any] = {}
+    (first, far_first), (second, far_second) = pair_of_sockets(), pair_of_sockets()
+    channel = Own(first, channels)
+    far_first.send(b"1")
+    far_second.send(b"2")
+    run(net, channels, lambda: b"".join(channel.heard) == b"12")
+
+
+def test_the_same_value_put_back_for_another_socket(net: Any) -> None:
+    (first, far_first), (second, far_second) = pair_of_sockets(), pair_of_sockets()
+    fd, value = first.fileno(), Bytes(first)
+    channels: dict[int, Any] = {fd: value}
+    far_first.send(b"1")
+    run(net, channels, lambda: value.heard == b"1")
+    del channels[fd]
+    first.close()
+    channels[fd] = value
+    value.socket = move_to(fd, second)
+    far_second.send(b"2")
+    run(net, channels, lambda: value.heard == b"12")
+
+
+@pytest.mark.parametrize("lives_on", [False, True])
+@pytest.mark.parametrize("busy", [False, True])
+def test_another_socket_under_the_number_of_a_live_channel(net: Any, lives_on: bool, busy: bool) -> None:
+    (first, _far_first), (second, far_second) = pair_of_sockets(), pair_of_sockets()
+    value = Bytes(first)
+    copy = opened(first.dup()) if lives_on else None
+    channels: dict[int, Any] = {first.fileno(): value}
+    if busy:
+        endless, far_endless = pair_of_sockets()
+        far_endless.send(b"x")
+        channels[endless.fileno()] = Deaf(endless)
+    net.asyncore.loop(timeout=0, map=channels, count=2)
+    os.dup2(second.fileno(), first.fileno())
+    far_second.send(b"2")
+    run(net, channels, lambda: value.heard == b"2")
+    assert copy is None or copy[0].fileno() >= 0
 
 
 # ---- that these tests test something

@@ -9,12 +9,13 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpd.net import asynchat, asyncore
+from httpd.net import asynchat, asyncore, interest
 from httpd.net.backends import INVALID, READ, WRITE, PollBackend, SelectBackend, best_backend
 from httpd.net.channel_map import ChannelMap
 from httpd.net.interest import Interests, announced, forget, interests_of, rouse, touch
@@ -212,8 +213,6 @@ def test_a_channel_that_goes_while_it_rests(kept: Any, channels: dict[int, Any],
 def test_a_descriptor_that_died_is_found_while_the_loop_is_idle(
     kept: Any, channels: dict[int, Any], pair: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from httpd.net import interest
-
     monkeypatch.setattr(interest, "_SWEEP_CHANNELS", 2)
     monkeypatch.setattr(interest, "_SWEEP_SECONDS", 0.0)
     interests, _ = kept
@@ -478,7 +477,7 @@ Step = tuple[str, int, bool, bool]
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["add", "remove", "replace", "change", "clear", "turn", "reopen"]),
+            st.sampled_from(["add", "remove", "replace", "change", "clear", "turn", "reopen", "put back", "swap"]),
             st.integers(0, 3),
             st.booleans(),
             st.booleans(),
@@ -493,28 +492,52 @@ def test_the_kept_set_is_always_that_of_the_map(steps: list[Step], noting: bool)
     pairs = [socket.socketpair() for _ in range(4)]
     for _, theirs in pairs:
         theirs.send(b"x")
-    actions: dict[str, Callable[..., None]] = {
-        "add": lambda fd, r, w: channels.setdefault(fd, Channel(fd, reads=r, writes=w)),  # type: ignore[dict-item,return-value]
-        "remove": lambda fd, r, w: channels.pop(fd, None),
-        "replace": lambda fd, r, w: channels.__setitem__(fd, Channel(fd, reads=r, writes=w)),
-        "clear": lambda fd, r, w: channels.clear(),
-        "turn": lambda fd, r, w: interests.turn(0, note),
+
+    def reopen(index: int) -> None:
+        for sock in pairs[index]:
+            sock.close()
+        pairs[index] = socket.socketpair()
+        pairs[index][1].send(b"x")
+
+    def swap(index: int) -> None:
+        """Another socket under the same number."""
+        ours, theirs = socket.socketpair()
+        theirs.send(b"x")
+        os.dup2(ours.fileno(), pairs[index][0].fileno())
+        ours.close()
+        pairs[index][1].close()
+        pairs[index] = pairs[index][0], theirs
+
+    def put_back(index: int, fd: int) -> None:
+        """The same object again, where the number is the same, for another socket."""
+        channel = channels.pop(fd, None)
+        reopen(index)
+        if channel is not None and pairs[index][0].fileno() == fd:
+            channels[fd] = channel
+
+    actions: dict[str, Callable[..., object]] = {
+        "add": lambda index, fd, r, w: channels.setdefault(fd, Channel(fd, reads=r, writes=w)),
+        "remove": lambda index, fd, r, w: channels.pop(fd, None),
+        "replace": lambda index, fd, r, w: channels.__setitem__(fd, Channel(fd, reads=r, writes=w)),
+        "clear": lambda index, fd, r, w: channels.clear(),
+        "turn": lambda index, fd, r, w: interests.turn(0, note),
+        "reopen": lambda index, fd, r, w: (channels.pop(fd, None), reopen(index)),
+        "put back": lambda index, fd, r, w: put_back(index, fd),
+        # A map that notes its changes is looked at in idle turns only.
+        "swap": lambda index, fd, r, w: None if noting else swap(index),
     }
-    for action, index, reads, writes in steps:
-        fd = pairs[index][0].fileno()
-        if action == "change":
-            if fd in channels:
-                channels[fd].reads, channels[fd].writes = reads, writes
-                interests.note(channels[fd])
-        elif action == "reopen":
-            channels.pop(fd, None)
-            for sock in pairs[index]:
-                sock.close()
-            pairs[index] = socket.socketpair()
-            pairs[index][1].send(b"x")
-        else:
-            actions[action](fd, reads, writes)
-    interests.turn(0, note)
+    # Every turn looks at the descriptors, and the next one knows.
+    with patch.object(interest, "_SWEEP_SECONDS", -1.0):
+        for action, index, reads, writes in steps:
+            fd = pairs[index][0].fileno()
+            if action == "change":
+                if fd in channels:
+                    channels[fd].reads, channels[fd].writes = reads, writes
+                    interests.note(channels[fd])
+            else:
+                actions[action](index, fd, reads, writes)
+        interests.turn(0, note)
+        interests.turn(0, note)
     for channel in channels.values():
         channel.events.clear()
     interests.turn(0, note)

@@ -10,6 +10,11 @@ asyncore asked every channel on every pass, "are you readable? are you writable?
 
 The map is a plain dict that programs change as they like.  A ChannelMap notes its own changes; any other dict is
 compared with what was last seen, which costs a few nanoseconds an entry.
+
+What neither shows is another file under the number of a channel that stays what it is: by dup2(), or on a plain dict by
+an object that was taken out and put back.  A dispatcher says so itself, in `set_socket()`.  For anything else the
+descriptors are looked at, a hundred a second at most: so it hears nothing for a second, and where there are more
+channels than that for longer.  The loop that serves a ChannelMap looks only in turns without events.
 """
 
 from __future__ import annotations
@@ -80,6 +85,8 @@ class Interests:
         self._handle: Handle = _unheard
         self._turning = False
         self._waiting_thread = 0
+        # The file that each descriptor was of: when it came into a plain dict, otherwise when it was looked at first.
+        self._files: dict[int, tuple[int, int]] = {}
         self._swept = float("-inf")
         self._to_sweep: list[tuple[int, Any]] = []
         self._stale = False
@@ -102,7 +109,7 @@ class Interests:
             self.timers.tick()
             if events:
                 self._dispatch(events)
-            elif self.timers.now - self._swept > _SWEEP_SECONDS:
+            if (not events or not self._notes_changes) and self.timers.now - self._swept > _SWEEP_SECONDS:
                 self._sweep()
             for _ in range(len(self._calls)):
                 call, args = self._calls.popleft()
@@ -169,8 +176,7 @@ class Interests:
 
         It does not end the loop's wait: whoever makes a channel in another thread is still in its constructor.
         """
-        if not self._notes_changes:
-            self._changes.add(fd)
+        self._changes.add(fd)
 
     def call_later(self, delay: float, call: Callable[..., object], *args: Any) -> Timer:
         """Make a call in `delay` seconds; within a turn the time is that of its beginning."""
@@ -245,6 +251,8 @@ class Interests:
         self._drop(fd)
         if channel is not None:
             self._channels[fd] = channel
+            if not self._notes_changes and (file := _file_of(fd)) is not None:
+                self._files[fd] = file
             if hasattr(channel, "_kept_by"):
                 channel._kept_by = self
             if not _is_announced(channel, "handle_expt") or not _is_announced(channel, "handle_expt_event"):
@@ -264,6 +272,7 @@ class Interests:
             self._urgent.discard(fd)
             self._steady.discard(fd)
             self._resting.discard(fd)
+            self._files.pop(fd, None)
             if self._masks.pop(fd, None) is not None:
                 self._backend.remove(fd)
 
@@ -316,8 +325,15 @@ class Interests:
             self._to_sweep = list(self._channels.items())
         for _ in range(min(_SWEEP_CHANNELS, len(self._to_sweep))):
             fd, channel = self._to_sweep.pop()
-            if self.map.get(fd) is channel and not _is_open(fd):
-                self._bury(fd, channel)
+            # In the map and kept, and no event of this turn has changed that.
+            if self.map.get(fd) is channel and self._channels.get(fd) is channel and fd not in self._changes:
+                file = _file_of(fd)
+                if file is None:
+                    self._bury(fd, channel)
+                elif self._files.setdefault(fd, file) != file:
+                    self._files[fd] = file
+                    # The kernel may still wait for the old one, and has no name for it any more.
+                    self._stale = True
 
     def _unknown(self, fd: int) -> None:
         if fd == self._wake_pipe[0]:
@@ -390,12 +406,13 @@ def _unheard(channel: Any, events: int) -> None:
     """Before the first turn there are no events."""
 
 
-def _is_open(fd: int) -> bool:
+def _file_of(fd: int) -> tuple[int, int] | None:
+    """What tells the file of a descriptor from any other; None where it is not open."""
     try:
-        os.fstat(fd)
+        status = os.fstat(fd)
     except OSError:
-        return False
-    return True
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _report(channel: Any, error: Exception) -> None:
@@ -450,7 +467,8 @@ def touch(map: dict[int, Any], fd: int) -> None:
 
     May be called from any thread.
     """
-    kept = _known(map)
+    # A ChannelMap has noted it itself.
+    kept = _plain.get(id(map))
     if kept is not None:
         kept.touch(fd)
 

@@ -26,10 +26,12 @@ from httpd.config.sources import read_sources
 from .live import LiveServer
 from .postgres import shared
 from .proxies import free_port
+from .test_apps import Visitor
 from .tools import TOP, needs, needs_module
 from .workbench import until
 
 DEPLOY = TOP / "examples" / "deploy"
+APPS = TOP / "examples" / "apps"
 
 
 # ---- HAProxy, three servers, PostgreSQL
@@ -64,19 +66,21 @@ class Cluster:
         return {**os.environ, "HTTPD_INBOX": self.inbox}
 
 
+# What the servers serve: the options, and the variable that names the database.
+SITE = (("--config", str(DEPLOY / "httpd.toml")), "HTTPD_INBOX")
+ACCOUNTS = (("--app", "login:site", "--health", "/healthz"), "ACCOUNTS")
+
+
 @contextmanager
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, what: tuple[tuple[str, ...], str] = SITE) -> Iterator[Cluster]:
     needs_module("psycopg")
     haproxy = needs("haproxy")
+    options, variable = what
     with ExitStack() as stack:
         inbox = stack.enter_context(shared().database())
+        env = {variable: inbox, "PYTHONPATH": str(TOP)}
         servers = [
-            stack.enter_context(
-                LiveServer(
-                    None, "--config", str(DEPLOY / "httpd.toml"), "--bind", "127.0.0.1", env={"HTTPD_INBOX": inbox}
-                )
-            )
-            for _ in range(3)
+            stack.enter_context(LiveServer(None, *options, "--bind", "127.0.0.1", env=env, cwd=APPS)) for _ in range(3)
         ]
         front = free_port()
         places = {f"SERVER_{number}": f"127.0.0.1:{server.port}" for number, server in enumerate(servers, 1)}
@@ -194,6 +198,37 @@ def test_one_is_killed_and_one_is_drained_under_load(tmp_path: Path) -> None:
         # The clients are known by their own addresses, not by the proxy's.
         assert {one["address"].partition(".1.")[0] for one in stored} == {"127"}
         assert whole.servers[2].log.count("127.1.") > 100
+
+
+@pytest.mark.tools
+@pytest.mark.slow
+def test_who_has_logged_in_stays_so_whichever_servers_go(tmp_path: Path) -> None:
+    with cluster(tmp_path, ACCOUNTS) as whole:
+        visitor, front = Visitor(), f"http://127.0.0.1:{whole.front}/"
+
+        def known_to_all() -> list[int]:
+            """Ask until all who are there have answered; how often each of the servers has."""
+            before = [whole.served(server) for server in whole.servers]
+            there = [server for server in whole.servers if server.process.poll() is None]
+            for _ in range(60):
+                assert "Hello, ada<" in visitor.get(front)
+                answers = [whole.served(server) - more for server, more in zip(whole.servers, before, strict=True)]
+                if sum(map(bool, answers)) == len(there):
+                    return answers
+            raise AssertionError(answers)
+
+        visitor.get(front)
+        assert "Hello, ada<" in visitor.post(front + "signup", name="ada", password="lovelace")
+        known_to_all()
+        whole.servers[0].process.send_signal(signal.SIGKILL)
+        whole.servers[0].process.wait(10)
+        assert not known_to_all()[0]
+        # It finishes what it is answering, and its place is taken by those that are left.
+        assert whole.servers[1].stop(signal.SIGTERM) == 0
+        assert known_to_all()[:2] == [0, 0]
+        # Whom nobody knows any more is unknown wherever the answer comes from.
+        visitor.post(front + "logout")
+        assert "Who are you?" in visitor.get(front)
 
 
 # ---- the other files

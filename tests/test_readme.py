@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
-
-from httpd import Templates
-from httpd.cli import main
 
 from .options import page
 from .test_architecture import ROOMS
@@ -63,10 +58,12 @@ def test_the_map_shows_every_module() -> None:
     assert modules - shown == set()
 
 
-def test_the_rooms_are_the_ones_that_are_held() -> None:
-    rooms = re.findall(r"^\| `httpd/(\w+)(?:/|\.py)` \|", _section("Read it"), re.MULTILINE)
-    assert set(rooms) <= set(ROOMS)
-    assert {"net", "protocol", "site", "server"} <= set(rooms)
+def test_the_rooms_are_those_that_are_held() -> None:
+    """A row for each room of the house, and in it what the room may import."""
+    rows = re.findall(r"^\| `httpd/(\w+)(?:/|\.py)` \| [^|]+ \| ([^|]+) \|$", _section("Read it"), re.MULTILINE)
+    told = {room: {*imports.split(", ")} - {"nothing"} for room, imports in rows}
+    held = {room: {name or "httpd" for name in names} for room, names in ROOMS.items()}
+    assert told == {room: names for room, names in held.items() if room not in ("", "__main__")}
 
 
 @pytest.mark.parametrize("block", _BLOCK.findall(README))
@@ -89,29 +86,6 @@ def test_every_piece_of_settings_is_an_example_or_can_be_read(block: str) -> Non
         assert [piece for piece in re.split(r"^\.\.\.$", rest, flags=re.MULTILINE) if piece not in text] == []
     else:
         tomllib.loads(block)
-
-
-def _invocations() -> list[str]:
-    """What the README says after `httpd`, in lines of code, without the words beside them, and in running text."""
-    lines = re.findall(r"^    httpd(?= (?:[-A-Z]|compress ))(.*?)(?:  .*)?$", README, re.MULTILINE)
-    spoken = re.findall(r"`httpd(?= (?:[-A-Z]|compress ))([^`]+)`", README)
-    return sorted({*lines, *spoken} - {" --help"})
-
-
-@pytest.mark.parametrize("arguments", _invocations())
-def test_every_command_is_understood(arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong options give 2.  These are right: what is missing is the folder that they are about, or the module."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Templates, "reloads", False)
-    words = shlex.split(arguments.replace("DIR", "gone"))
-    assert main([*words, *([] if {"gone", "--app", "--wsgi"} & {*words} else ["gone"])]) == 1
-
-
-@pytest.mark.parametrize("block", re.findall(r"^```toml\n(# examples/.*?)^```$", README, re.MULTILINE | re.DOTALL))
-def test_every_piece_of_settings_is_an_example(block: str) -> None:
-    first, _, rest = block.partition("\n")
-    text = (TOP / first.removeprefix("# ")).read_text(encoding="utf-8")
-    assert [piece for piece in re.split(r"^\.\.\.$", rest, flags=re.MULTILINE) if piece.strip() not in text] == []
 
 
 def test_the_table_of_options_is_that_of_the_settings() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 
 from ..net.producers import close_producer
 from ..protocol.errors import HTTPError
@@ -16,14 +17,17 @@ from ..resources import folder
 from ..server.handler import http_request_handler
 from ..site.answers import answer_method
 from ..site.inserting import is_page, with_tag
+from ..site.policy import admitting
 from .events import Events
-from .policy import admitting
 
 __all__ = ["EVENTS", "SCRIPT", "Reloading", "is_shown", "reloaded", "reloading_handler"]
 
 # Where the script finds the events: its name without the extension.
 EVENTS = "/.well-known/httpd-reload"
 SCRIPT = "/.well-known/httpd-reload.js"
+
+# A host as a policy may name it; a Host field may have more, such as the ";" that ends a directive (CSP3 §2.3.1).
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d+)?")
 
 _METHODS = ("GET", "HEAD")
 # Where a browser shows what it asks for (Fetch §2.2.5).  A script that asks for a piece of a page gets it as it is.
@@ -59,7 +63,10 @@ class Reloading:
         if is_shown(head) and is_page(response):
             tag = f'<script src="{SCRIPT}?{self.events.version}" defer></script>'
             page = with_tag(response, tag.encode())
-            page.headers = admitting(page.headers, head.host, SCRIPT, EVENTS)
+            # A host that could say something in a policy says nothing there.
+            if _HOST.fullmatch(head.host):
+                ours = ("script-src", head.host + SCRIPT), ("connect-src", head.host + EVENTS)
+                page.headers = admitting(page.headers, *ours)
             return page
         # What a script has asked for must not be what the browser shows when it goes back.
         return _uncached(response, "no-store" if is_page(response) else "no-cache")

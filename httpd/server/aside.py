@@ -16,15 +16,17 @@ from ..net import asyncore
 from ..net.listening import listen_at
 from ..protocol.errors import HTTPError
 from ..protocol.message import Request, Response
-from ..site.answers import NOSNIFF
+from ..site.answers import NOSNIFF, as_response
 from ..site.error_pages import error_response
+from ..site.policy import hash_source
+from ..site.wrapping import Around
 from .handler import http_request_handler
 from .limits import Limits
 from .log import AccessLog
 from .server import Server
 from .service import Service, Site
 
-__all__ = ["AT_HOME", "Aside", "admit", "own_pages_only", "sockets_at"]
+__all__ = ["AT_HOME", "Aside", "AtHome", "admit", "own_pages_only", "sockets_at"]
 
 # Nobody sends such a site more than a console's experiment.  On one machine nobody needs time to see the end.
 LIMITS = Limits(body=262_144, connections=64, linger_pause=0.3)
@@ -57,17 +59,21 @@ def sockets_at(port: int, usual: int = 0) -> list[socket.socket]:
         return listen_at(["localhost"], 0)
 
 
+class AtHome(Around):
+    """A site that answers nobody but its own pages, and the programs of whoever sits at this machine."""
+
+    def __call__(self, request: Request, *below: str) -> Response:
+        admit(request)
+        return as_response(self.site(request, *below), self.site)
+
+
 class Aside:
     """A site at loopback sockets of a server that was started; it ends with the server."""
 
     def __init__(self, server: Server, site: Site, sockets: Iterable[socket.socket]) -> None:
-        def guarded(request: Request) -> Response:
-            admit(request)
-            return site(request)
-
         self._server = server
         self._service = Service(
-            guarded,
+            AtHome(site),
             limits=LIMITS,
             timers=server.timers,
             server_name="",
@@ -95,12 +101,9 @@ class Aside:
 
 def _style_of_errors() -> str:
     """What a policy calls the one style that the server's own error pages have within them."""
-    import base64
-    import hashlib
-
     page = error_response(404, accept="text/html").body
     style = page.partition(b"<style>")[2].partition(b"</style>")[0] if isinstance(page, bytes) else b""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'"
+    return hash_source(style.decode())
 
 
 def admit(request: Request) -> None:

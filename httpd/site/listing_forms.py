@@ -21,6 +21,7 @@ from typing import Protocol
 
 from ..protocol.grammar import late
 from .entries import Entry, View, readable_size
+from .policy import hash_source
 from .readme import Readme
 
 __all__ = ["HtmlForm", "JsonForm", "ListingForm", "Tally", "TextForm"]
@@ -114,12 +115,8 @@ def _policy(style: str, script: str) -> str:
 
     So a name could not do anything if one ever got into the page unescaped.
     """
-    from base64 import b64encode
-    from hashlib import sha256
-
-    style, script = (b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
     return (
-        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; "
+        f"default-src 'none'; style-src {hash_source(style)}; script-src {hash_source(script)}; img-src data:; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
     )
 

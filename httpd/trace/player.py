@@ -8,13 +8,12 @@ no browser runs, and the page's policy lets it run nothing but that one script.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import re
 
 from ..resources import folder
+from ..site.policy import hash_source
 from ..site.templates import bundled
 from .about import about
 from .events import Refused, RequestLine, Responded, Trace
@@ -63,8 +62,8 @@ def export(trace: Trace) -> str:
         title=title_of(trace),
         script=script,
         style=style,
-        script_hash=_hash(script),
-        style_hash=_hash(style),
+        script_hash=hash_source(script),
+        style_hash=hash_source(style),
         data=player_json(trace),
     )
 
@@ -104,8 +103,3 @@ def _variable(name: str) -> str:
 def _read(place: str, name: str) -> str:
     with open(os.path.join(place, name), encoding="utf-8") as file:
         return file.read()
-
-
-def _hash(text: str) -> str:
-    """A source as a Content-Security-Policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

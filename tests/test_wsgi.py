@@ -19,7 +19,11 @@ from httpd import Hosts, Limits, Request, Router
 from httpd.protocol.errors import HTTPError
 from httpd.server.server import Server
 from httpd.site.gzipped import Gzipped
+from httpd.site.wrapping import WithHeaders
 from httpd.site.wsgi import WSGI
+from httpd.trace.laws import check
+from httpd.trace.replay import replay
+from httpd.trace.tracing import Memory, Tracing
 
 from .exchange import GET, Answer, Exchange, get, post, read_answers, read_to_end, serving, talk
 from .tools import open_descriptors
@@ -101,6 +105,18 @@ def test_the_environ_of_a_get() -> None:
     assert not {"CONTENT_LENGTH", "CONTENT_TYPE", "REMOTE_USER", "HTTP_CONTENT_TYPE"} & environ.keys()
     assert (environ["wsgi.version"], environ["wsgi.url_scheme"]) == ((1, 0), "http")
     assert (environ["wsgi.multithread"], environ["wsgi.multiprocess"], environ["wsgi.run_once"]) == (True, False, False)
+
+
+def test_an_application_that_other_processes_have_too_is_told() -> None:
+    seen = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        seen.append(environ["wsgi.multiprocess"])
+        start_response("200 OK", TEXT)
+        return []
+
+    Exchange([GET], WSGI(application, multiprocess=True))
+    assert seen == [True]
 
 
 def test_the_environ_of_a_post() -> None:
@@ -246,6 +262,31 @@ def test_no_content(content: Iterable[bytes]) -> None:
     assert (answer.status, answer.body, answer["content-length"], answer.keeps_alive) == (404, b"", "0", True)
 
 
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("299 My Own Words", b"HTTP/1.0 299 My Own Words"),
+        ("200 Fine", b"HTTP/1.0 200 Fine"),
+        ("404 Nicht gefunden, t\xfct mir leid", b"HTTP/1.0 404 Nicht gefunden, t\xfct mir leid"),
+        ("200", b"HTTP/1.0 200 OK"),
+        ("299 ", b"HTTP/1.0 299 Unknown"),
+    ],
+)
+def test_the_words_of_a_status_are_the_application_s(status: str, line: bytes) -> None:
+    exchange = Exchange([GET], WithHeaders(WSGI(giving([b"x"], status=status)), [("X", "y")]))
+    assert exchange.output.partition(b"\r\n")[0] == line
+    assert exchange.answers()[0]["x"] == "y"
+
+
+def test_the_words_of_a_status_are_said_again_when_it_is_played_again() -> None:
+    memory = Memory()
+    with serving(WSGI(giving([b"x"], status="299 My Own Words"))) as server:
+        Tracing(memory).attach(server)
+        assert talk(server, get("/", "Connection: close")).startswith(b"HTTP/1.0 299 My Own Words\r\n")
+    [trace] = memory.traces
+    assert check(trace.events) + replay(trace)[1] == []
+
+
 def test_a_generator_may_start_its_response_late() -> None:
     def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         yield b""
@@ -355,6 +396,8 @@ def _raises_first(environ: dict[str, Any], start_response: Any) -> Iterator[byte
         (giving([], status="OK"), "not a status: 'OK'"),
         (giving([], status="20 OK"), "not a status"),
         (giving([], status="100 Continue"), "not the status of a final response"),
+        (giving([], status="200 OK\r\nX: y"), "a control character"),
+        (giving([], status="200 \u20ac"), "beyond latin-1 in the reason phrase"),
         (giving([], ("Connection", "close")), "the field Connection is the server's"),
         (giving([], ("Transfer-Encoding", "chunked")), "the field Transfer-Encoding is the server's"),
         (giving([], ("Content-Length", "-1")), "not a Content-Length"),

@@ -138,6 +138,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_an_application_is_told_that_other_processes_have_it(tmp_path: Path) -> None:
+    (tmp_path / "told.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [str(environ['wsgi.multiprocess']).encode()]\n"
+    )
+    for options, told in (((), b"False"), (("--workers", "2"), b"True")):
+        with LiveServer(None, "--wsgi", "told:app", *options, cwd=tmp_path, env={"PYTHONPATH": str(TOP)}) as server:
+            assert requests.get(server.url, timeout=10).content == told
+
+
 def served(module: str, cwd: Path, *options: str) -> Iterator[LiveServer]:
     needs_module(module)
     site = f"with_{module}:app" if module != "flask" else "flask_app:app"

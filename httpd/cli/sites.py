@@ -48,7 +48,8 @@ def application(settings: Settings) -> Site:
         return _imported(settings, Settings.app, settings.app, "MODULE:ROUTER, such as hello:site")
     from ..site.wsgi import WSGI
 
-    return WSGI(_imported(settings, Settings.wsgi, settings.wsgi, "MODULE:APP, such as flask_app:app"))
+    imported = _imported(settings, Settings.wsgi, settings.wsgi, "MODULE:APP, such as flask_app:app")
+    return WSGI(imported, multiprocess=settings.workers != 0)
 
 
 def realms_of(settings: Settings) -> Realms:

@@ -293,6 +293,23 @@ _FINAL = range(200, 1000)
 SERVERS_OWN = frozenset({"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"})
 
 
+class Status(int):
+    """A status code with a reason phrase that is not the standard's (RFC 9112 §4).  Raises ValueError for what is none.
+
+    It goes wherever a response's status goes, and nobody else needs to know of it.
+    """
+
+    reason: str
+
+    def __new__(cls, code: int, reason: str) -> Status:
+        """reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )"""
+        if NOT_IN_VALUE.search(reason):
+            raise ValueError(f"a control character or one beyond latin-1 in the reason phrase {reason!r}")
+        made = super().__new__(cls, code)
+        made.reason = reason
+        return made
+
+
 class Response:
     """What a handler returns.
 

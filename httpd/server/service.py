@@ -10,7 +10,7 @@ from ..net.timers import Timers
 from ..net.wake import at_once, directly
 from ..protocol.errors import reason_phrase
 from ..protocol.head import HeadParser
-from ..protocol.message import Request, Response, render_fields
+from ..protocol.message import Request, Response, Status, render_fields
 from ..protocol.validators import http_date
 from ..site.answers import NOSNIFF
 from ..site.wrapping import WithHeaders
@@ -30,6 +30,8 @@ _status_lines: dict[int, bytes] = {}
 
 def status_line(status: int) -> bytes:
     """The status-line with its CRLF (RFC 9112 §4).  This is an HTTP/1.0 server, and says so."""
+    if isinstance(status, Status):
+        return f"HTTP/1.0 {status} {status.reason}\r\n".encode("latin-1")
     line = _status_lines.get(status)
     if line is None:
         line = _status_lines[status] = f"HTTP/1.0 {status} {reason_phrase(status)}\r\n".encode("ascii")

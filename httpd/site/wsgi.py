@@ -14,14 +14,14 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
 from ..net.producers import OpenFile, close_producer, feed_producer, file_producer
 from ..net.report import Reporter
-from ..protocol.errors import Blocking
-from ..protocol.message import Content, Request, Response
+from ..protocol.errors import Blocking, reason_phrase
+from ..protocol.message import Content, Request, Response, Status
 from .answers import plain_path
 from .blocking import what_comes_of
 from .streams import Stream
@@ -41,7 +41,6 @@ _COMMON: dict[str, Any] = {
     "GATEWAY_INTERFACE": "CGI/1.1",
     "wsgi.version": (1, 0),
     "wsgi.multithread": True,
-    "wsgi.multiprocess": False,
     "wsgi.run_once": False,
     "wsgi.file_wrapper": FileWrapper,
     # Not of the PEP, but known to frameworks: wsgi.input has an end of its own.
@@ -52,16 +51,24 @@ _COMMON: dict[str, Any] = {
 class WSGI:
     """A WSGI application as a site, or as a part of one: mounted, its SCRIPT_NAME is the prefix.
 
-    It takes content of at most `body` bytes, which waits on the disk if it is not small.
+    It takes content of at most `body` bytes, which waits on the disk if it is not small.  `multiprocess` says that
+    other processes have the application, too.
     """
 
-    def __init__(self, application: Callable[..., Iterable[bytes]], *, body: int = _MOST) -> None:
+    def __init__(
+        self, application: Callable[..., Iterable[bytes]], *, body: int = _MOST, multiprocess: bool = False
+    ) -> None:
         self.application = application
         self._body = WholeBody(body)
+        self._common = {**_COMMON, "wsgi.multiprocess": multiprocess}
 
     def __call__(self, request: Request, below: str | None = None) -> Response:
         """The application's response.  Raises Blocking, to be asked again when there is one."""
-        return what_comes_of(request, lambda later: _Exchange(self.application, request, below, later).run())
+        return what_comes_of(request, partial(self._run, request, below))
+
+    def _run(self, request: Request, below: str | None, later: Blocking) -> None:
+        environ = {**self._common, **_environ(request, below)}
+        _Exchange(self.application, environ, request, later).run()
 
     def check(self, request: Request, below: str | None = None) -> WholeBody:
         """What content it takes."""
@@ -72,12 +79,11 @@ class WSGI:
 
 
 def _environ(request: Request, below: str | None) -> dict[str, Any]:
-    """The environ of a request; `below` is the path below a mount (PEP 3333, RFC 3875 §4.1)."""
+    """What the environ says of a request; `below` is the path below a mount (PEP 3333, RFC 3875 §4.1)."""
     head = request.head
     script, path = _split(head.path, below)
     name, port = _server(head.host, request.scheme)
-    environ = {
-        **_COMMON,
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": script,
         "PATH_INFO": path,
@@ -182,11 +188,11 @@ class _Exchange:
     """One request's way through the application, in a thread."""
 
     def __init__(
-        self, application: Callable[..., Iterable[bytes]], request: Request, below: str | None, later: Blocking
+        self, application: Callable[..., Iterable[bytes]], environ: dict[str, Any], request: Request, later: Blocking
     ) -> None:
         self._application = application
+        self._environ = environ
         self._request = request
-        self._below = below
         self._later = later
         self._status = 0
         self._lines: list[tuple[str, str]] = []
@@ -198,7 +204,7 @@ class _Exchange:
     def run(self) -> None:
         """Call the application and give all that it makes.  Raises what it raises while there is no head yet."""
         try:
-            content = self._application(_environ(self._request, self._below), self.start_response)
+            content = self._application(self._environ, self.start_response)
             try:
                 self._give_all(content)
             finally:
@@ -318,11 +324,12 @@ class _Exchange:
 
 
 def _status(status: str) -> int:
-    """The code of a status as "404 Not Found"; the words are the server's."""
-    code, _, _ = status.partition(" ")
+    """A status as "404 Not Found".  Raises AssertionError for what is none, ValueError for words that may not be sent.
+    """
+    code, _, words = status.partition(" ")
     if len(code) != 3 or not (code.isascii() and code.isdecimal()):
         raise AssertionError(f"not a status: {status!r}")
-    return int(code)
+    return Status(int(code), words) if words and words != reason_phrase(int(code)) else int(code)
 
 
 def _lines(headers: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int | None]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..protocol.errors import HTTPError, Later
+from ..protocol.errors import HTTPError, Later, reason_phrase
 from ..protocol.files import Files
 from ..protocol.forms import Form
-from ..protocol.message import Head, Request, Response, text
+from ..protocol.message import Head, Request, Response, Status, text
 from ..server.handler import http_request_handler
 from .events import (
     Blocked,
@@ -278,7 +279,14 @@ class _Answer:
         length = _number(told.get("content-length")) if bodiless else self.what.size
         if bodiless and self.what.status in (204, 304):
             length = 0
-        return Response(b"" if bodiless else self._body(), self.what.status, lines, length=length)
+        return Response(b"" if bodiless else self._body(), self._status(), lines, length=length)
+
+    def _status(self) -> int:
+        """With the words that an application may have given it: only the status-line has them."""
+        code = self.what.status
+        sent = "".join(refill.data for refill, _ in self.refills[:2])
+        found = re.search(rf"HTTP/1\.0 {code} ([^\r\n]*)\r\n", sent)
+        return Status(code, found[1]) if found and found[1] != reason_phrase(code) else code
 
     def _body(self) -> Any:
         size = self.what.size

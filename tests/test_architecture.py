@@ -32,6 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "inbox": {"protocol", "site", "store", "resources", "nearest", "net.producers", "net.report", "net.wake"},
     "trace": {"net", "protocol", "site", "server", "resources", "command_parser"},
     "reload": {"net", "protocol", "site", "server", "resources"},
+    "tour": {"protocol", "site", "server", "resources"},
     "store": {"protocol", "net.report", "packages"},
     "sessions": {"protocol", "site", "store", "net.producers"},
     "seeing": {"net", "protocol", "site", "server", "resources", ""},
@@ -46,7 +47,7 @@ ROOMS: dict[str, set[str]] = {
     "config": {"site", "server", "nearest"},
     "cli": {
         "net", "protocol", "site", "server", "config", "trace", "reload", "inbox", "store", "resources", "certificates",
-        "browser", "seeing", "processes", "nearest", "packages", "command_parser", "",
+        "browser", "seeing", "processes", "nearest", "packages", "command_parser", "tour", "",
     },
     "__main__": {"cli"},
     "": {"net", "protocol", "site", "server"},
@@ -135,7 +136,7 @@ def test_nobody_imports_against_the_picture() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("room", ["trace", "reload", "inbox", "seeing"])
+@pytest.mark.parametrize("room", ["trace", "reload", "inbox", "seeing", "tour"])
 def test_only_the_command_imports_the_room_of_a_capability(room: str) -> None:
     assert {importer for importer, allowed in ROOMS.items() if room in allowed} == {"cli"}
 

@@ -41,7 +41,7 @@ def test_no_line_is_longer_than_the_terminal_or_than_an_eye_follows(
 def test_the_first_screen_names_every_group_and_every_command(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = told("", capfd, monkeypatch)
+    shown = " ".join(told("", capfd, monkeypatch).split())
     for name in (*COMMANDS, *(group.name for group in GROUPS)):
         assert f" {name}" in shown
     assert "Exit status: 0 stopped, 1 not started, 2 options not understood" in shown

@@ -13,13 +13,17 @@ import zipfile
 from email import message_from_bytes
 from email.message import Message
 from hashlib import sha256
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from httpd.tour.stops import STOPS
+
 from .live import LiveServer
 from .shipping import build, empty_venv, project_files, run
 from .tools import TOP, interpreters, missing, needs, needs_module
+from .touring import tour
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +158,15 @@ def test_nothing_else_is_installed_with_it(venv: Path) -> None:
     listed = json.loads(run(venv / "bin" / "python", "-m", "pip", "list", "--format", "json", cwd=venv))
     names = {one["name"].lower() for one in listed}
     assert names - {"pip", "setuptools"} == {"asynchat-httpd", "jinja2", "markupsafe", "multipart"}
+
+
+def test_the_tour_runs_from_the_wheel_alone(installed: list[str], tmp_path: Path) -> None:
+    with tour(tmp_path, command=installed, PYTHONPATH="") as guide:
+        for stop in STOPS:
+            assert stop.told in unescape(guide.page(stop.path))
+        assert "class StaticFiles" in guide.page("/source/httpd/site/static.py")
+        assert guide.ask("/night.webm", Range="bytes=0-9")[0] == 206
+        assert guide.ask(guide.console + "/")[0] == 200
 
 
 def test_the_installed_package_is_the_one_in_the_venv(venv: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = ["COMMANDS"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "tour": (".tour", "look around: a small site that shows what the server does, and how"),
     "check": (".check", "say all that is wrong with the settings; --print shows those in force"),
     "compress": ("..compress", "make the encoded forms of a folder's files: .zst, .br, .gz"),
     "forms": (".forms", "list, show, export, mark, delete what came in by forms"),

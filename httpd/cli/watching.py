@@ -44,10 +44,13 @@ def require_trace_folder(settings: Settings) -> None:
             raise Wrong(told, settings.origin(Settings.trace))
 
 
-def show_console(server: Server, tracing: Tracing | None, settings: Settings, tell: Callable[[str], None]) -> None:
-    """Open the console of a server that listens, and tell where it is, once it is said where the server is."""
+def show_console(server: Server, tracing: Tracing | None, settings: Settings, tell: Callable[[str], None]) -> int:
+    """Open the console of a server that listens, and tell where it is, once it is said where the server is.
+
+    What comes back is its port, 0 where none is asked for.  Raises Wrong.
+    """
     if settings.console is None:
-        return
+        return 0
     from ..trace.console import open_console
     from ..trace.tracing import Tracing
 
@@ -58,3 +61,4 @@ def show_console(server: Server, tracing: Tracing | None, settings: Settings, te
         told = f"no console at port {settings.console}: {why.strerror or why}; name another with --console=PORT"
         raise Wrong(told) from None
     server.timers.call_soon(lambda: tell(f"the console is at http://127.0.0.1:{port}/"))
+    return port

@@ -338,6 +338,34 @@ def test_a_full_disk_under_the_log_stops_nobody(root: Path) -> None:
         assert server.log.count("cannot write") == 1
 
 
+ANSWERS_AND_RAISES = """
+from httpd import Router, text
+site = Router()
+site.get("/good")(lambda request: text("good"))
+site.get("/raises")(lambda request: 1 / 0)
+"""
+
+
+def test_a_full_disk_under_standard_error_stops_nobody(root: Path) -> None:
+    """Neither the line that says where it serves, nor a traceback, can be written."""
+    options = app(root, ANSWERS_AND_RAISES)
+    path = root / "socket"
+    command = [sys.executable, "-m", "httpd", *options, "--unix", str(path), "--access-log", "off"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")])}
+    with open("/dev/full", "w") as full, subprocess.Popen(command, stderr=full, cwd=root, env=environment) as process:
+        try:
+            assert until(path.exists)
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(10)
+                sock.connect(str(path))
+                sock.sendall(get("/raises") + get("/good", "Connection: close"))
+                failed, good = read_answers(read_or_reset(sock)[0])
+            assert (failed.status, good.body) == (500, b"good")
+        finally:
+            process.terminate()
+        assert process.wait(15) == 0
+
+
 @contextlib.contextmanager
 def logging_to_a_pipe(root: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """A server whose log goes to standard output, which is a pipe that nobody reads; its port."""

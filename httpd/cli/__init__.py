@@ -17,7 +17,7 @@ from ..config.arguments import Asked
 from ..config.option import Wrong
 from ..config.settings import Settings
 from ..config.sources import read_sources
-from ..net import report
+from ..net.report import Reporter, configure, tell
 from .building import build
 from .commands import COMMANDS
 from .developing import developing
@@ -27,7 +27,7 @@ from .watching import record, show_console
 
 __all__ = ["main"]
 
-logger = report.Reporter("httpd.cli")
+logger = Reporter("httpd.cli")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,11 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # As a shell counts it: 128 and the signal's number.
         return 130
-
-
-def tell(sentence: str) -> None:
-    """Say something to the person who has called the command."""
-    print("httpd:", sentence, file=sys.stderr, flush=True)
 
 
 def _fill_standard_streams() -> None:
@@ -98,7 +93,7 @@ def _run(argv: Sequence[str]) -> int:
         tell(note)
     if sources.file and not settings.is_given(Settings.config):
         tell(f"settings are read from {sources.file}")
-    report.configure(settings.log_level)
+    configure(settings.log_level)
     # A service manager counts on being told, and on reloads, so there it is a parent that runs.
     if settings.workers or settings.user or "NOTIFY_SOCKET" in os.environ or "LISTEN_FDS" in os.environ:
         from .working import run

@@ -6,9 +6,10 @@ small server takes to start.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-__all__ = ["Reporter", "configure"]
+__all__ = ["Reporter", "configure", "tell"]
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _level: str | None = None
@@ -34,6 +35,14 @@ class Reporter:
 
 def _told_nobody(*what: Any, **more: Any) -> None:
     """Stands for a method of a logger that cannot be had now."""
+
+
+def tell(sentence: str) -> None:
+    """Say a sentence to whoever has started the program, on standard error.  Where that is full, nobody is told."""
+    try:
+        print("httpd:", sentence, file=sys.stderr, flush=True)
+    except OSError:
+        pass
 
 
 def configure(level: str) -> None:

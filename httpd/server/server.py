@@ -18,6 +18,7 @@ from ..net.channel_map import ChannelMap
 from ..net.hello import INTERNAL_ERROR, fatal_alert
 from ..net.interest import interests_of
 from ..net.listening import listen_at, listen_at_path
+from ..net.report import tell
 from ..net.wake import Worker, call
 from ..site.held import HeldSessions
 from .handler import State, http_request_handler
@@ -201,7 +202,7 @@ class Server:
         """Start, say where, and serve until SIGINT or SIGTERM: then answers under way are finished."""
         self.start()
         with self._signals():
-            print(f"httpd: serving at {self.greeting} (Ctrl-C stops)", file=sys.stderr, flush=True)
+            tell(f"serving at {self.greeting} (Ctrl-C stops)")
             self.serve()
 
     @property

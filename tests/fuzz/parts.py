@@ -22,7 +22,7 @@ WORDS = [
 ]  # fmt: skip
 
 # Held in memory, and held as a descriptor.
-SIZES = {"small": 20, "big": 66_000}
+SIZES = {"small": 20, "big": 132_000}
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from httpd.protocol.errors import HTTPError
-from httpd.protocol.message import Head, Headers, Request
+from httpd.protocol.errors import HTTPError, Later, Promised
+from httpd.protocol.message import Head, Headers, Request, Response
 
-__all__ = ["Keeping", "request"]
+__all__ = ["Keeping", "answered", "request"]
 
 
 def request(
@@ -35,6 +37,35 @@ def request(
         persistent=True,
     )
     return Request(head, body, "127.0.0.1")
+
+
+def answered(
+    site: Callable[[Request], Response],
+    asked: Request,
+    do: Callable[[Callable[[], object]], object] = lambda call: call(),
+) -> Response:
+    """The site's answer.  What has to be done for it beside the loop or in it is done here, piece by piece by `do`."""
+    while True:
+        try:
+            return site(asked)
+        except Later as raised:
+            # With its traceback it would keep itself alive.
+            later = raised.with_traceback(None)
+        calls = deque([partial(later.work, later) if isinstance(later, Promised) else later.work])
+        if isinstance(later, Promised):
+            asked.waited_for = later
+            later.begin(partial(_soon, calls), _failed)
+        while calls:
+            do(calls.popleft())
+
+
+def _soon(calls: deque[Callable[..., object]], call: Callable[..., object], *args: object) -> None:
+    calls.append(partial(call, *args))
+
+
+def _failed(error: BaseException | None) -> None:
+    if error is not None:
+        raise error
 
 
 class Keeping:

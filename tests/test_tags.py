@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from httpd import HTTPError, Request, Response, StaticFiles
+from httpd import HTTPError, StaticFiles
 from httpd.protocol.errors import Later
 from httpd.site import tags
 from httpd.site.entities import SMALL, Entities
 from httpd.site.tags import HASHED, MOST, Tags, told_time
 
 from .exchange import RESET, Exchange, get
-from .factories import request
+from .factories import answered, request
 from .live import LiveServer
 from .test_later import Waiting
 from .tools import open_descriptors
@@ -37,17 +37,8 @@ def write(path: Path, content: bytes, mtime: float) -> Path:
     return path
 
 
-def ask(site: StaticFiles, asked: Request) -> Response:
-    """The site's answer, whatever has to be done beside the loop for it."""
-    while True:
-        try:
-            return site(asked)
-        except Later as later:
-            later.work()
-
-
 def fields(site: StaticFiles, path: str = "/file") -> dict[str, str]:
-    return dict(ask(site, request(path, "HEAD")).headers)
+    return dict(answered(site, request(path, "HEAD")).headers)
 
 
 @pytest.fixture
@@ -73,7 +64,7 @@ def test_no_validator_is_made_of_a_time_that_is_none(site: StaticFiles, file: Pa
         write(file, noise(size, seed), mtime)
         told = fields(site)
         assert "Last-Modified" not in told
-        assert ask(site, request("/file", headers={"If-None-Match": told["ETag"]})).status == 304
+        assert answered(site, request("/file", headers={"If-None-Match": told["ETag"]})).status == 304
         found.append(told["ETag"])
         file.unlink()
     assert len(set(found)) == 2

@@ -211,13 +211,13 @@ def in_order(found: Iterable[Entry | None], view: View) -> Iterator[Entry | None
     run: list[Entry] = []
     for entry in found:
         if entry is not None and is_wanted(entry):
+            if len(runs) * _RUN == MOST:
+                yield from _merged(runs, view)
+                runs = []
             run.append(entry)
         if len(run) == _RUN:
             runs.append(_sorted(run, view))
             run = []
-            if len(runs) * _RUN == MOST:
-                yield from _merged(runs, view)
-                runs = []
         yield None
     yield from _merged([*runs, _sorted(run, view)], view)
 

@@ -178,6 +178,63 @@ def test_another_socket_under_the_number_of_a_live_channel(net: Any, lives_on: b
     assert copy is None or copy[0].fileno() >= 0
 
 
+# ---- questions that a program puts in the place of others
+
+
+@pytest.mark.parametrize("where", ["instance", "class", "__class__"])
+@pytest.mark.parametrize("when", ["between two passes", "in its own event"])
+def test_who_says_no_later_is_given_nothing(net: Any, where: str, when: str) -> None:
+    wants = False
+
+    def readable(*self: Any) -> bool:
+        return wants
+
+    def replace() -> None:
+        if where == "instance":
+            channel.readable = readable
+        elif where == "class":
+            type(channel).readable = readable
+        else:
+            channel.__class__ = type("Other", (type(channel),), {"readable": readable})
+
+    class Replaces(chat(net)):  # type: ignore[misc]
+        def found_terminator(self) -> None:
+            super().found_terminator()
+            if when == "in its own event":
+                replace()
+
+    channels: dict[int, Any] = {}
+    ours, theirs = pair_of_sockets()
+    channel = Replaces(ours, channels)
+    theirs.send(b"one\r\n")
+    run(net, channels, lambda: channel.lines == [b"one"])
+    if when == "between two passes":
+        replace()
+    theirs.send(b"two\r\n")
+    net.asyncore.loop(timeout=0.01, map=channels, count=3)
+    assert channel.lines == [b"one"]
+    wants = True
+    net.asyncore.loop(timeout=0.5, map=channels, count=1)
+    assert channel.lines == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("where", ["instance", "class"])
+def test_who_says_yes_later_is_asked(net: Any, where: str) -> None:
+    writes = 0
+
+    class Writes(chat(net)):  # type: ignore[misc]
+        def handle_write(self) -> None:
+            nonlocal writes
+            writes += 1
+
+    channels: dict[int, Any] = {}
+    channel = Writes(pair_of_sockets()[0], channels)
+    net.asyncore.loop(timeout=0.01, map=channels, count=2)
+    assert writes == 0
+    (channel if where == "instance" else Writes).writable = lambda *self: True
+    run(net, channels, lambda: writes > 3)
+
+
 # ---- that these tests test something
 
 

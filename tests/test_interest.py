@@ -523,8 +523,7 @@ def test_the_kept_set_is_always_that_of_the_map(steps: list[Step], noting: bool)
         "turn": lambda index, fd, r, w: interests.turn(0, note),
         "reopen": lambda index, fd, r, w: (channels.pop(fd, None), reopen(index)),
         "put back": lambda index, fd, r, w: put_back(index, fd),
-        # A map that notes its changes is looked at in idle turns only.
-        "swap": lambda index, fd, r, w: None if noting else swap(index),
+        "swap": lambda index, fd, r, w: swap(index),
     }
     # Every turn looks at the descriptors, and the next one knows.
     with patch.object(interest, "_SWEEP_SECONDS", -1.0):

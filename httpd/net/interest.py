@@ -5,16 +5,20 @@ asyncore asked every channel on every pass, "are you readable? are you writable?
 - when it comes into the map, and after each of its own events;
 - when it says that its answer may have changed (`note`); a class whose `announces_all` is true always says so, and is
   not even asked after its own events;
-- on every pass only if its class overrides the question: a predicate that is not marked `announced` may depend on
-  anything, a clock or the number of connections, and old programs do work in it.
+- on every pass only if it overrides the question: a predicate that is not marked `announced` may depend on anything, a
+  clock or the number of connections, and old programs do work in it.
+
+Which of these it is, is decided when it comes into the map.  A question that is put in the place of another later, in
+the instance or its class, is found before and after each of the channel's events, by `note`, and by the sweep; so a yes
+may be heard a second late, but no event is given to who says no.
 
 The map is a plain dict that programs change as they like.  A ChannelMap notes its own changes; any other dict is
 compared with what was last seen, which costs a few nanoseconds an entry.
 
 What neither shows is another file under the number of a channel that stays what it is: by dup2(), or on a plain dict by
 an object that was taken out and put back.  A dispatcher says so itself, in `set_socket()`.  For anything else the
-descriptors are looked at, a hundred a second at most: so it hears nothing for a second, and where there are more
-channels than that for longer.  The loop that serves a ChannelMap looks only in turns without events.
+sweep compares: so it hears nothing for a second, and where there are more channels than that looks at, for longer.  Of
+who announces all, the sweep asks only whether its descriptor is open.
 """
 
 from __future__ import annotations
@@ -41,8 +45,8 @@ logger = Reporter("httpd.net")
 Predicate = TypeVar("Predicate", bound=Callable[..., Any])
 Handle = Callable[[Any, int], None]
 
-# A descriptor that was closed behind its channel's back gives no event, so an idle loop looks for such: this often, and
-# at so many channels a time, as it is a system call for each.
+# What changed behind the loop's back gives no event, such as a descriptor that was closed: the loop looks for it this
+# often, and at so many channels a time, as it is a system call for each.
 _SWEEP_SECONDS = 1.0
 _SWEEP_CHANNELS = 100
 # Kept sets of plain dicts.  More maps than this in turn still work: a set is built anew from its map.
@@ -75,6 +79,8 @@ class Interests:
         self._masks: dict[int, int] = {}
         self._urgent: set[int] = set()
         self._asked: dict[int, Any] = {}
+        # The readable() and writable() of those that are neither asked on every pass nor announce all.
+        self._questions: dict[int, tuple[Any, Any]] = {}
         self._steady: set[int] = set()
         self._resting: set[int] = set()
         # Which entries of the map were made anew: a ChannelMap says it itself.
@@ -87,7 +93,7 @@ class Interests:
         self._waiting_thread = 0
         # The file that each descriptor was of: when it came into a plain dict, otherwise when it was looked at first.
         self._files: dict[int, tuple[int, int]] = {}
-        self._swept = float("-inf")
+        self._sweep_at = float("-inf")
         self._to_sweep: list[tuple[int, Any]] = []
         self._stale = False
         self._open_wake_pipe()
@@ -109,7 +115,7 @@ class Interests:
             self.timers.tick()
             if events:
                 self._dispatch(events)
-            if (not events or not self._notes_changes) and self.timers.now - self._swept > _SWEEP_SECONDS:
+            if self.timers.now >= self._sweep_at:
                 self._sweep()
             for _ in range(len(self._calls)):
                 call, args = self._calls.popleft()
@@ -144,15 +150,27 @@ class Interests:
             if channel is None:
                 self._unknown(fd)
             elif current.get(fd) is channel:
-                handle(channel, flags)
-                if fd not in self._steady and current.get(fd) is channel:
-                    self._after_event(fd, channel, flags)
+                if fd in self._steady:
+                    handle(channel, flags)
+                elif self._is_as_kept(fd, channel) or (flags := self._still_wanted(fd, channel, flags)):
+                    handle(channel, flags)
+                    if current.get(fd) is channel:
+                        self._after_event(fd, channel, flags)
+
+    def _still_wanted(self, fd: int, channel: Any, flags: int) -> int:
+        """Those of the events that a channel waits for whose questions are others by now."""
+        self._sort(fd, channel)
+        self._ask(fd, channel)
+        mask = self._masks.get(fd, 0)
+        return flags & (mask | ERROR | HUNG_UP | INVALID) if mask else 0
 
     def _after_event(self, fd: int, channel: Any, flags: int) -> None:
         if flags & (ERROR | HUNG_UP | INVALID) and not flags & (READ | WRITE):
             # It was told that its connection is gone, and stays in the map: it has nothing more to hear.
             self._backend.remove(fd)
             return
+        if not self._is_as_kept(fd, channel):
+            self._sort(fd, channel)
         if fd in self._asked or fd in self._resting:
             return
         mask = self._wanted(fd, channel)
@@ -222,6 +240,8 @@ class Interests:
             fd = getattr(channel, "_fileno", None)
             # Those asked on every pass need no note; and asking may itself make one.
             if fd is not None and self._channels.get(fd) is channel and fd not in self._asked:
+                if not self._is_as_kept(fd, channel):
+                    self._sort(fd, channel)
                 self._ask(fd, channel)
 
     def _reconcile(self) -> None:
@@ -259,9 +279,21 @@ class Interests:
                 self._urgent.add(fd)
             if getattr(channel, "announces_all", False):
                 self._steady.add(fd)
-            if not (_is_announced(channel, "readable") and _is_announced(channel, "writable")):
-                self._asked[fd] = channel
+            self._sort(fd, channel)
             self._ask(fd, channel)
+
+    def _sort(self, fd: int, channel: Any) -> None:
+        """Find out when the channel has to be asked."""
+        self._questions.pop(fd, None)
+        if not (_is_announced(channel, "readable") and _is_announced(channel, "writable")):
+            self._asked[fd] = channel
+        elif fd not in self._steady:
+            self._questions[fd] = channel.readable, channel.writable
+
+    def _is_as_kept(self, fd: int, channel: Any) -> bool:
+        """Whether its questions are those that were looked at, where that matters."""
+        known = self._questions.get(fd)
+        return known is None or (channel.readable == known[0] and channel.writable == known[1])
 
     def _drop(self, fd: int) -> None:
         channel = self._channels.pop(fd, None)
@@ -269,6 +301,7 @@ class Interests:
             if getattr(channel, "_kept_by", None) is self:
                 channel._kept_by = None
             self._asked.pop(fd, None)
+            self._questions.pop(fd, None)
             self._urgent.discard(fd)
             self._steady.discard(fd)
             self._resting.discard(fd)
@@ -320,20 +353,27 @@ class Interests:
             del self.map[fd]
 
     def _sweep(self) -> None:
-        self._swept = self.timers.now
+        """Look at some channels for what changed behind the loop's back."""
+        self._sweep_at = self.timers.now + _SWEEP_SECONDS
         if not self._to_sweep:
             self._to_sweep = list(self._channels.items())
         for _ in range(min(_SWEEP_CHANNELS, len(self._to_sweep))):
             fd, channel = self._to_sweep.pop()
             # In the map and kept, and no event of this turn has changed that.
             if self.map.get(fd) is channel and self._channels.get(fd) is channel and fd not in self._changes:
-                file = _file_of(fd)
-                if file is None:
-                    self._bury(fd, channel)
-                elif self._files.setdefault(fd, file) != file:
-                    self._files[fd] = file
-                    # The kernel may still wait for the old one, and has no name for it any more.
-                    self._stale = True
+                self._look_at(fd, channel)
+
+    def _look_at(self, fd: int, channel: Any) -> None:
+        file = _file_of(fd)
+        if file is None:
+            self._bury(fd, channel)
+        elif fd not in self._steady:
+            if self._files.setdefault(fd, file) != file:
+                self._files[fd] = file
+                # The kernel may still wait for the old one, and has no name for it any more.
+                self._stale = True
+            if not self._is_as_kept(fd, channel):
+                self._noted.append(channel)
 
     def _unknown(self, fd: int) -> None:
         if fd == self._wake_pipe[0]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from httpd.server.limits import Limits
+from httpd.server.limits import Limits, describe_limits
 
 from .tools import TOP
 
@@ -816,13 +816,13 @@ _OPENING = """\
 This page and the tests are made of one table, `tests/refusals.py`. Whatever is refused gets an answer that names the
 rule and shows the guilty bytes with a caret below them, as HTML, JSON or text; then the connection ends, so that
 nothing behind them is taken for a request. The verdict is the same wherever the network cuts the bytes. The sizes
-here are those of the tests; `httpd/server/limits.py` has the real ones.
+here are those of the tests; the real ones are below.
 """
 
 
 def page() -> str:
-    """The table as Markdown: what is refused, what is taken, what is too slow."""
-    return "\n".join([_OPENING, *_faults_page(), *_taken_page(), *_slow_page()])
+    """The table as Markdown: what is refused, what is taken, what is too slow, and the real limits."""
+    return "\n".join([_OPENING, *_faults_page(), *_taken_page(), *_slow_page(), *_limits_page()])
 
 
 def _faults_page() -> Iterator[str]:
@@ -850,6 +850,14 @@ def _slow_page() -> Iterator[str]:
     for row in TOO_SLOW:
         answer = row.statuses[-1] if row.statuses else "none"
         yield f"| {_cell(row.name)} | {answer} | `{row.patience}` | {row.rule} |"
+    yield ""
+
+
+def _limits_page() -> Iterator[str]:
+    yield "### The limits\n\nBytes, seconds, bytes a second; `--limit NAME=VALUE` sets one.\n"
+    yield "| limit | default | why, and what is answered |\n| --- | --- | --- |"
+    for name, default, why in describe_limits():
+        yield f"| `{name}` | {default} | {_cell(why)} |"
 
 
 def _cell(text: str) -> str:

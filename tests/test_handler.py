@@ -1225,11 +1225,6 @@ def test_a_stalled_producer_s_answer_lingers_on_time_after_it_wakes() -> None:
 # ---- what a refusal of the kernel leaves
 
 
-def test_no_more_is_read_than_a_piece() -> None:
-    exchange = Exchange([GET])
-    assert exchange.sock.asked == [exchange.handler.ac_in_buffer_size]
-
-
 def test_hello_is_small() -> None:
     assert hello(Request.__new__(Request)).status == 200
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 
-from httpd import Limits
+from httpd import Limits, Response
+from httpd.server.handler import State
 from httpd.server.limits import describe_limits, read_limits
+
+from .exchange import GET, Exchange, get
+from .test_tls import Conversation
+from .tools import TOP
 
 LIMITS = {name: (default, why) for name, default, why in describe_limits()}
 
@@ -45,6 +53,108 @@ def test_a_limit_for_each_thing_a_client_can_use_up() -> None:
     times = {"header-time", "body-time", "body-rate", "idle-time", "stall-time", "stall-rate", "linger-time"}
     numbers = {"requests", "connections", "connections-per-address"}
     assert sizes | times | numbers <= set(LIMITS)
+
+
+def test_one_client_cannot_take_every_slot() -> None:
+    assert Limits().connections_per_address < Limits().connections
+
+
+# ---- each is in force
+
+
+def answered(exchange: Exchange) -> list[int]:
+    """The statuses of its answers."""
+    return [answer.status for answer in exchange.answers()]
+
+
+def asked(*pieces: bytes) -> Callable[[Limits], object]:
+    """What these requests are answered."""
+    return lambda limits: answered(Exchange(pieces, limits=limits))
+
+
+def silent(*pieces: bytes, seconds: float, room: int | None = None) -> Callable[[Limits], object]:
+    """Whether the connection stands after so many seconds in which nothing comes, and nothing is taken."""
+
+    def run(limits: Limits) -> bool:
+        exchange = Exchange(pieces, lambda request: Response(bytes(100_000)), limits=limits, room=room)
+        return exchange.wait(seconds, step=0.5).state not in (State.LINGER, State.CLOSED)
+
+    return run
+
+
+def sent_slowly(limits: Limits) -> bool:
+    """Whether the connection stands while 1,000 bytes of content come each second."""
+    exchange = Exchange([get("/", "Content-Length: 90000", method="POST")], limits=limits)
+    for _ in range(50):
+        exchange.feed(bytes(1_000)).wait(1)
+    return exchange.state is State.READ_BODY
+
+
+def taken_slowly(limits: Limits) -> bool:
+    """Whether the connection stands while 1,000 bytes of the answer are taken each second."""
+    exchange = Exchange([GET], lambda request: Response(bytes(90_000)), limits=limits, room=0)
+    for _ in range(50):
+        exchange.take(1_000).wait(1)
+    return exchange.state is State.SEND_RESPONSE
+
+
+def lingers(limits: Limits) -> bool:
+    """Whether it still listens after a refusal, five seconds in which bytes came."""
+    exchange = Exchange([b"(\r\n\r\n"], limits=limits)
+    for _ in range(5):
+        exchange.feed(b"x").wait(1)
+    return exchange.state is State.LINGER
+
+
+def shakes(limits: Limits) -> bool:
+    """Whether it waits for a TLS handshake after five seconds."""
+    return not Conversation(shakes=False, limits=limits).wait(5).closed
+
+
+def read_at_once(limits: Limits) -> int:
+    """How many bytes are asked for."""
+    return max(Exchange([GET], limits=limits).sock.asked)
+
+
+CONTENT = get("/", "Content-Length: 1000", method="POST")
+# Limit → (what shows it, a value, what is seen then, what is seen by default).
+IN_FORCE: dict[str, tuple[Callable[[Limits], object], float, object, object]] = {
+    "request_line": (asked(get("/" + "a" * 50)), 60, [414], [200]),
+    "head": (asked(get("/", "A: " + "b" * 100)), 100, [431], [200]),
+    "fields": (asked(get("/", "A: b", "C: d")), 2, [431], [200]),
+    "body": (asked(CONTENT + bytes(1_000)), 999, [413], [200]),
+    "piece": (read_at_once, 7, 7, 16_384),
+    "handshake_time": (shakes, 4, False, True),
+    "header_time": (silent(b"GET", seconds=5), 4, False, True),
+    "body_time": (silent(CONTENT, seconds=5), 4, False, True),
+    "body_rate": (sent_slowly, 2_000, False, True),
+    "idle_time": (silent(seconds=5), 4, False, True),
+    "stall_time": (silent(GET, seconds=10, room=5), 4, False, True),
+    "stall_rate": (taken_slowly, 2_000, False, True),
+    "linger_pause": (lingers, 0.5, False, True),
+    "linger_time": (lingers, 4, False, True),
+    "requests": (asked(GET * 3), 2, [200, 200], [200, 200, 200]),
+}
+# What shows only in a whole server, and where that is seen.
+IN_A_SERVER = {
+    "drain_time": "test_server.py", "reuse_time": "test_server.py", "hang_time": "test_processes.py",
+    "connections": "test_refusals.py", "connections_per_address": "test_refusals.py", "threads": "test_blocking.py",
+    "waiting": "test_blocking.py",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_FORCE)
+def test_a_limit_is_in_force(name: str) -> None:
+    seen_by, value, then, by_default = IN_FORCE[name]
+    assert seen_by(Limits()) == by_default
+    assert seen_by(Limits(**{name: value})) == then  # type: ignore[arg-type]
+
+
+def test_every_limit_is_seen_to_be_in_force() -> None:
+    assert IN_FORCE.keys() | IN_A_SERVER.keys() == set(Limits._fields)
+    for name, where in IN_A_SERVER.items():
+        text = (TOP / "tests" / where).read_text()
+        assert re.search(rf"{name}=|{name.replace('_', '-')}=|\"{name}\"", text), f"{where} does not set {name}"
 
 
 # ---- as a person writes them

@@ -41,7 +41,7 @@ class Limits(NamedTuple):
     # ---- numbers
     requests: int = 100_000
     connections: int = 15_000
-    connections_per_address: int = 15_000
+    connections_per_address: int = 12_000
     threads: int = 8
     waiting: int = 200
 
@@ -67,7 +67,8 @@ REASONS = {
     "hang_time": "How long a worker's loop may not come round, as in a handler that waits: the worker is killed.",
     "requests": "Most requests on one connection: a bound on what one may grow to.",
     "connections": "Most connections at once. 503.",
-    "connections_per_address": "Most connections at once from one IPv4 address or one IPv6 network of /64. 503.",
+    "connections_per_address": "Most at once from one IPv4 address or one IPv6 network of /64: the rest is left to "
+    "others. A trusted proxy's own are not counted. 503.",
     "threads": "Most handlers that block at once: each has a thread, also while its client takes what it makes.",
     "waiting": "Most requests that wait for one of these threads: the next would wait long. 503.",
 }

@@ -19,11 +19,40 @@ if TYPE_CHECKING:
 # Two slow cores are shared by the workers: a deadline per example would fail by chance.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("ci" if in_ci() else "here")
 
 # A shell's background job ignores the interrupt, and so would every server that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How many rows of a test's table --quick takes, evenly from all of it.
+_ROWS = 12
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick` is for who is at work: the suite itself leaves nothing out."""
+    parser.addoption("--quick", action="store_true", help="a sample of each table, and nothing slow and no programs")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis makes fewer examples where it is quick."""
+    if config.getoption("--quick"):
+        settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What --quick leaves out."""
+    if not config.getoption("--quick"):
+        return
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not (item.get_closest_marker("slow") or item.get_closest_marker("tools")):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    taken = {row for rows in tests.values() for row in rows[:: -(-len(rows) // _ROWS)]}
+    config.hook.pytest_deselected(items=[item for item in items if item not in taken])
+    items[:] = [item for item in items if item in taken]
 
 
 @pytest.fixture

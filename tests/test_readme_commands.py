@@ -188,13 +188,14 @@ def test_the_secret_of_webhooks(place: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert main(["check", "--form", "/contact", "--webhook", "https://example.org/hook", "DIR"]) == 0
 
 
-_PYTHON = [_typed(line) for line in _LINES if line.startswith("python")] + re.findall(r"`(python3? [^`]+)`", README)
+_PYTHON = [_typed(line) for line in _LINES if line.startswith(("python", "PYTHONPATH="))]
+_PYTHON += re.findall(r"`(python3? [^`]+)`", README)
 
 
 @pytest.mark.parametrize("command", sorted({*_PYTHON}))
 def test_what_python_is_given_is_there(command: str) -> None:
     """The modules and examples have their own tests; the two commands are run by CI and tests/test_first_minutes.py."""
-    words = shlex.split(command)
+    words = [word for word in shlex.split(command) if word != "-S" and not word.startswith("PYTHONPATH=")]
     if words[1] == "-m":
         assert words[2] == "pip" or importlib.util.find_spec(words[2])
     else:
@@ -204,7 +205,18 @@ def test_what_python_is_given_is_there(command: str) -> None:
 
 def test_no_line_is_left_out() -> None:
     """A new kind of line needs its test here; tests/test_packages.py has those of pip."""
-    tried = ("httpd", "sudo httpd", "$ httpd", "python", "pip install", "curl ", "htpasswd ", "export ")
+    tried = (
+        "httpd",
+        "sudo httpd",
+        "$ httpd",
+        "python",
+        "PYTHONPATH=",
+        "CI=true bash .ci/run",
+        "pip install",
+        "curl ",
+        "htpasswd ",
+        "export ",
+    )
     rules = next(block for block in _BLOCKS if "# _redirects:" in block)
     left = [line for line in _LINES if not line.startswith(tried) and line not in rules]
     assert [_typed(line) for line in left] == ["kill -HUP PID"]

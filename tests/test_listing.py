@@ -485,13 +485,43 @@ def test_only_so_many_long_ones_at_once(many: Path, monkeypatch: pytest.MonkeyPa
     get(many)
 
 
-# ---- the README below
+# ---- the header above, the README below
 
 
 def shown(root: Path) -> str | None:
     """The text of the README on the page of a folder, None where there is none."""
-    _, found, rest = page(root).partition("<pre>")
+    _, found, rest = page(root).partition("</table>")[2].partition("<pre>")
     return rest.partition("</pre>")[0] if found else None
+
+
+def shown_above(root: Path) -> str | None:
+    """The same of the header."""
+    _, found, rest = page(root).partition("<table>")[0].partition("<pre>")
+    return rest.partition("</pre>")[0] if found else None
+
+
+def test_a_header_stands_above_and_a_readme_below(tmp_path: Path) -> None:
+    assert shown_above(tmp_path) is None
+    (tmp_path / "README").write_text("below")
+    for name, text in [("Header", "third"), ("HEADER.TXT", "second"), ("header.md", "first & <b>only</b>")]:
+        (tmp_path / name).write_text(text)
+        assert (shown_above(tmp_path), shown(tmp_path)) == (
+            text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+            "below",
+        )
+        assert name in page(tmp_path)
+    (tmp_path / "header.md").write_text("x" * (SHOWN + 1))
+    assert shown_above(tmp_path) == "x" * SHOWN
+    assert "read it all" in page(tmp_path).partition("<table>")[0]
+
+
+def test_a_long_listing_has_its_header_above(many: Path) -> None:
+    (many / "z header.md").touch()
+    assert b"<pre>" not in whole(get(many))
+    before = etag(get(many))
+    (many / "HEADER.md").write_text("above")
+    assert b"<pre>above</pre>" in whole(get(many)).partition(b"<table>")[0]
+    assert etag(get(many)) != before
 
 
 def test_a_readme_stands_below(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ..protocol.negotiation import best
 from ..protocol.validators import evaluate
 from .entries import Entry, Folder, View, in_order, scan
 from .listing_forms import HtmlForm, JsonForm, ListingForm, Tally, TextForm
-from .readme import ReadmeOf
+from .readme import HEADER, README, ToldBy
 from .slices import LongAnswers
 from .tags import content_digest
 
@@ -51,7 +51,8 @@ def listing(folder: Folder, fd: int, request: Request, *, archives: bool) -> Res
     found = scan(folder, fd)
     # Once it has begun, it closes the folder, whatever happens.
     first = list(islice(found, WHOLE + 1))
-    view, tally, readme = View.of(request.args), Tally(), ReadmeOf(folder)
+    view, tally = View.of(request.args), Tally()
+    header, readme = ToldBy(folder, HEADER), ToldBy(folder, README)
     form: ListingForm
     match best(request.headers.get("accept"), ("text/html", "application/json", "text/plain")):
         case "application/json":
@@ -59,11 +60,11 @@ def listing(folder: Folder, fd: int, request: Request, *, archives: bool) -> Res
         case "text/plain":
             form = TextForm()
         case _:
-            form = HtmlForm(request.path, view, tally, archives=archives, readme=readme)
+            form = HtmlForm(request.path, view, tally, archives=archives, header=header, readme=readme)
     answer = _Answer(form, request.method, request.headers)
-    entries = readme.look_among(chain(first, found))
+    entries = header.look_among(readme.look_among(chain(first, found)))
     if len(first) > WHOLE:
-        state = _State(f"{form.content_type} {view.query}\n{form.begin()}")
+        state = _State(form, view)
         steps = _written(form, tally, in_order(state.look_among(entries), view))
         raise Promised(_Reading(_long.begin(steps), state, answer))
     content = b"".join(_written(form, tally, in_order(entries, view)))
@@ -119,16 +120,14 @@ class _Answer:
 
 
 class _State:
-    """What tells one state of a long listing from another, found out while its entries are read.
+    """What tells one state of a long listing, in this form and view, from another: found out while it is read."""
 
-    `kind` is what else it depends on.
-    """
-
-    def __init__(self, kind: str) -> None:
+    def __init__(self, form: ListingForm, view: View) -> None:
         from hashlib import sha256
 
         self._hash = sha256
-        self._kind = kind
+        self._form = form
+        self._view = view
         self._sum = 0
         self._is_whole = False
 
@@ -144,8 +143,10 @@ class _State:
     @property
     def etag(self) -> str:
         """The tag, "" as long as there is more to be read."""
-        told = f"{self._kind}\n{self._sum:x}".encode("utf-8", "replace")
-        return f'W/"{content_digest([told])}"' if self._is_whole else ""
+        if not self._is_whole:
+            return ""
+        told = f"{self._form.content_type} {self._view.query} {self._sum:x}\n{self._form.begin()}"
+        return f'W/"{content_digest([told.encode("utf-8", "replace")])}"'
 
 
 class _Reading:

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 from ..protocol.grammar import late
 from .entries import Entry, View, readable_size
 from .policy import hash_source
-from .readme import Readme
+from .readme import Told
 
 __all__ = ["HtmlForm", "JsonForm", "ListingForm", "Tally", "TextForm"]
 
@@ -60,7 +60,10 @@ class Tally:
 
 
 class ListingForm(Protocol):
-    """How a listing is written: begun, given its rows some at a time, ended.  `headers` are field lines of its own."""
+    """How a listing is written: begun, given its rows some at a time, ended.  `headers` are field lines of its own.
+
+    It is begun when the entries have been read, and gives the same beginning to whoever asks for it again.
+    """
 
     content_type: str
 
@@ -72,17 +75,24 @@ class ListingForm(Protocol):
 
 
 class HtmlForm:
-    """A page.  What `readme` gives stands below the rows; it is asked when they are all there."""
+    """A page.  What `header` gives stands above the rows, what `readme` gives below; it is asked when it is wanted."""
 
     content_type = "text/html; charset=utf-8"
 
     def __init__(
-        self, path: str, view: View, tally: Tally, *, archives: bool, readme: Callable[[], Readme | None]
+        self,
+        path: str,
+        view: View,
+        tally: Tally,
+        *,
+        archives: bool,
+        header: Callable[[], Told | None],
+        readme: Callable[[], Told | None],
     ) -> None:
         from .templates import bundled
 
         self._templates = bundled()
-        # It is rendered as far as its rows now, and goes on from there when they have all been counted.
+        # It is rendered as far as its rows, and goes on from there when they have all been counted.
         self._page: Iterator[str] = self._templates.generate(
             "listing.html",
             path=_shown(path),
@@ -92,11 +102,17 @@ class HtmlForm:
             rows=_ROWS,
             tally=tally,
             archives=archives,
+            header=header,
             readme=readme,
         )
-        self._beginning = "".join(iter(self._page.__next__, _ROWS))
-        policy = _policy(*_INLINE.findall(self._beginning))
-        self.headers: Sequence[tuple[str, str]] = [("Content-Security-Policy", policy)]
+
+    @cached_property
+    def _beginning(self) -> str:
+        return "".join(iter(self._page.__next__, _ROWS))
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        return [("Content-Security-Policy", _policy(*_INLINE.findall(self._beginning)))]
 
     def begin(self) -> str:
         return self._beginning

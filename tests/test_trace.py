@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import socket
@@ -26,10 +27,11 @@ from httpd.trace.replay import inbound, replay
 from httpd.trace.tracing import Memory, Tracing
 from httpd.trace.veil import Veil
 
+from .benchmark.tracing import costs
 from .conversations import conversation, ended, head
 from .exchange import Given, StrictHandler, get, post, serving, talk
 from .strategies import pieces
-from .tools import TOP
+from .tools import TOP, python_path
 
 HEAD_FIELDS = ("Cookie: a=secret", "X: y")
 
@@ -349,6 +351,34 @@ server.stop()
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
+
+
+PLAIN = """
+import sys, httpd.cli
+from httpd import Server, http_request_handler
+
+def run(server):
+    assert server.handler_class is http_request_handler
+    assert not [name for name in sys.modules if name.startswith("httpd.trace")]
+    print("plain")
+
+Server.run = run
+httpd.cli.main([".", "--port", "0"])
+"""
+
+
+def test_who_does_not_trace_has_nothing_of_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN], cwd=tmp_path, env={**os.environ, "PYTHONPATH": python_path()},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("plain\n", 0), done.stderr
+
+
+@pytest.mark.slow
+def test_a_traced_request_costs_at_most_four_plain_ones(tmp_path: Path) -> None:
+    measured = costs(tmp_path)
+    assert measured["in memory"] <= 4 * measured["plain"]
 
 
 # ---- hiding

@@ -2,11 +2,12 @@
 
     python -m tests.reloads --rounds 100
     python -m tests.reloads --rounds 20 --restart     end each worker in turn instead (a rolling restart)
-    python -m tests.reloads --rounds 20 --wrk         and wrk beside them
+    python -m tests.reloads --rounds 20 --wrk         and wrk beside them, whose errors count
+    python -m tests.reloads --rounds 20 --tls         all over TLS
 
-A third of the clients keep their connections and ask one request after the other, a third keep them and pause, a third
-connect for every request.  A client that is told `Connection: close` connects anew, as HTTP has it, and one whose kept
-connection has ended without an answer counts a failure: it must not come to that.
+A quarter of the clients keep their connections and ask one request after the other, a quarter keep them and pause, a
+quarter connect for every request, a quarter send content.  A client that is told `Connection: close` connects anew, as
+HTTP has it, and one whose kept connection has ended without an answer counts a failure: it must not come to that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import random
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -37,7 +39,10 @@ from httpd import Router, text
 site = Router()
 @site.get("/")
 def generation(request): return text("generation %d")
+@site.post("/")
+def length(request): return text(f"{len(request.body)} bytes", 200 if len(request.body) == 5_000 else 400)
 """
+_CONTENT = bytes(5_000)
 
 
 class Clients:
@@ -46,14 +51,15 @@ class Clients:
     `counts` says how it went, `seen` has what was answered, `faults` what was not.
     """
 
-    def __init__(self, port: int, number: int = 9) -> None:
+    def __init__(self, port: int, tls: bool = False, number: int = 12) -> None:
         self._port = port
+        self._tls = ssl._create_unverified_context() if tls else None
         self.counts: Counter[str] = Counter()
         self.seen: set[bytes] = set()
         self.faults: list[str] = []
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask, args=(kind % 3,)) for kind in range(number)]
+        self._threads = [threading.Thread(target=self._ask, args=(kind % 4,)) for kind in range(number)]
 
     def __enter__(self) -> Clients:
         for thread in self._threads:
@@ -66,13 +72,15 @@ class Clients:
             thread.join()
 
     def _ask(self, kind: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        connection = self._connection()
+        method, content = ("POST", _CONTENT) if kind == 3 else ("GET", None)
+        fields = {"Connection": "close"} if kind == 2 else {}
         while not self._over.is_set():
             try:
-                connection.request("GET", "/", headers={"Connection": "close"} if kind == 2 else {})
+                connection.request(method, "/", content, fields)
                 answer = connection.getresponse()
                 body = answer.read()
-                self._count("ok" if answer.status == 200 else f"status {answer.status}", body)
+                self._count("ok" if answer.status == 200 else f"status {answer.status}", b"" if content else body)
             except (OSError, http.client.HTTPException) as why:
                 self._count("reset" if isinstance(why, ConnectionResetError) else "failed")
                 self.faults.append(f"{type(why).__name__}: {why}")
@@ -81,6 +89,11 @@ class Clients:
                 time.sleep(random.uniform(0, 0.2))
         connection.close()
 
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls:
+            return http.client.HTTPSConnection("127.0.0.1", self._port, timeout=20, context=self._tls)
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+
     def _count(self, what: str, body: bytes = b"") -> None:
         with self._lock:
             self.counts[what] += 1
@@ -88,27 +101,34 @@ class Clients:
                 self.seen.add(body)
 
 
-def reloads(rounds: int, *, restart: bool = False, wrk: bool = False, workers: int = 2) -> Iterator[str]:
-    """Lines of what came of it; the last begins with "in all"."""
+def reloads(
+    rounds: int, *, restart: bool = False, wrk: bool = False, tls: bool = False, workers: int = 2
+) -> Iterator[str]:
+    """Lines of what came of it; the last begins with "in all", and counts what wrk says of itself, too."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write(folder, 0)
         options = ["--app", "reloaded:site", "--workers", str(workers), "--access-log", "off"]
-        live = LiveServer(None, *options, cwd=folder, env={"PYTHONPATH": str(TOP)})
+        options += ["--tls-self-signed"] if tls else []
+        live = LiveServer(None, *options, cwd=folder, env={"PYTHONPATH": str(TOP), "XDG_CACHE_HOME": name})
         with live as server, _wrk(server.url, wrk) as loaded:
             began = time.monotonic()
-            with Clients(server.port) as clients:
+            with Clients(server.port, tls) as clients:
                 for number in range(1, rounds + 1):
                     _write(folder, number)
                     _restart(server, workers) if restart else _reload(server, number)
                     if number % 10 == 0:
                         yield f"{number:4} rounds: {_told(clients.counts)}"
             seconds = time.monotonic() - began
+            counts = clients.counts
             if loaded:
-                yield from _wrk_said(loaded)
+                yield f"clients: {_told(counts)}"
+                said, more = _wrk_said(loaded)
+                yield f"wrk: {said}"
+                counts += more
         yield from clients.faults[:5]
         kind = f"{'rolling restarts' if restart else 'reloads'} in {seconds:.0f} s"
-        yield f"in all {rounds} {kind}, {len(clients.seen)} generations seen: {_told(clients.counts)}"
+        yield f"in all {rounds} {kind}, {len(clients.seen)} generations seen: {_told(counts)}"
 
 
 def _told(counts: Counter[str]) -> str:
@@ -160,12 +180,18 @@ def _wrk(url: str, wanted: bool) -> Iterator[subprocess.Popen[str] | None]:
         process.communicate()
 
 
-def _wrk_said(process: subprocess.Popen[str]) -> Iterator[str]:
+def _wrk_said(process: subprocess.Popen[str]) -> tuple[str, Counter[str]]:
+    """What wrk says of its requests, and how many of them went how."""
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=30)[0]
     requests = re.search(r"(\d+) requests in", said)
-    errors = re.findall(r"^ *(Socket errors:.*|Non-2xx.*)$", said, re.MULTILINE)
-    yield f"wrk: {requests[1] if requests else 'no'} requests, {'; '.join(errors) or 'no error of any kind'}"
+    if not requests:
+        return said, Counter(failed=1)
+    faults = re.findall(r"^ *(Socket errors:.*|Non-2xx.*)$", said, re.MULTILINE)
+    # "Socket errors: connect 0, read 1, write 0, timeout 0", "Non-2xx or 3xx responses: 2"
+    failed = sum(int(number) for number in re.findall(r" (\d+)(?:,|$)", "\n".join(faults), re.MULTILINE))
+    told = f"{requests[1]} requests, {'; '.join(faults) or 'no error of any kind'}"
+    return told, Counter(ok=int(requests[1]), failed=failed)
 
 
 def main() -> int:
@@ -174,9 +200,10 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--restart", action="store_true", help="end the workers one by one instead")
     parser.add_argument("--wrk", action="store_true", help="have wrk ask beside the clients")
+    parser.add_argument("--tls", action="store_true", help="over TLS")
     options = parser.parse_args()
     line = ""
-    for line in reloads(options.rounds, restart=options.restart, wrk=options.wrk, workers=options.workers):
+    for line in reloads(**vars(options)):
         print(line, flush=True)
     return 0 if " 0 failed, 0 reset" in line else 1
 

@@ -67,7 +67,7 @@ def closed_while_handling() -> Exchange:
 def leaving(exchange: Exchange) -> Exchange:
     """The server has waited for a last request, and takes its leave."""
     exchange.service.draining = True
-    exchange.handler.take_leave()
+    exchange.handler.take_leave(exchange.clock.now)
     exchange.play()
     return exchange
 

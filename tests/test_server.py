@@ -484,6 +484,21 @@ def test_a_server_that_makes_way_answers_a_last_request_of_each_connection(liste
         assert read_to_end(idle) == b""
 
 
+def test_after_a_large_answer_there_is_time_for_a_last_request(listening: socket.socket) -> None:
+    content = bytes(20_000_000)
+    with serving_at(listening, lambda request: Response(content)) as server, to(server) as sock:
+        sock.sendall(GET)
+        seen = len(sock.recv(1_000))
+        server.retire()
+        # Longer than an idle connection has.
+        time.sleep(0.5)
+        while seen < len(content):
+            seen += len(sock.recv(1 << 20))
+        sock.sendall(GET)
+        [answer] = read_answers(read_to_end(sock))
+        assert not answer.keeps_alive
+
+
 def test_whoever_has_connected_when_a_server_makes_way_is_served(listening: socket.socket) -> None:
     server = Server(hello, access_log="off", limits=Limits(reuse_time=0.3))
     server.start([listening.dup()])

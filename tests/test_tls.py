@@ -788,6 +788,21 @@ def test_a_session_is_resumed(secure: Server) -> None:
         assert read_answers(read_to_end(sock))[0].body == b"hello"
 
 
+def test_a_handshake_that_ends_while_a_server_makes_way_is_followed_by_a_request() -> None:
+    with (
+        serving(tls=server_context(), limits=Limits(reuse_time=1)) as server,
+        socket.create_connection(("127.0.0.1", server.port), 10) as early,
+    ):
+        assert eventually(lambda: server._connections == 1)
+        server.retire()
+        time.sleep(0.6)
+        with client_context().wrap_socket(early) as sock:
+            time.sleep(0.7)
+            sock.sendall(GET)
+            [answer] = read_answers(read_to_end(sock))
+            assert not answer.keeps_alive
+
+
 def test_a_large_file_through_a_slow_reader(tmp_path: Path) -> None:
     content = os.urandom(64 << 20)
     (tmp_path / "big").write_bytes(content)

@@ -687,12 +687,16 @@ class http_request_handler(WatchedChat):
 
     # ---- the end
 
-    def finish(self) -> None:
-        """The server stops: an idle connection closes now, another after the answer it waits for."""
+    def finish(self, reusable: bool = False) -> None:
+        """The server stops: an idle connection closes now, another after the answer it waits for.
+
+        Those that are kept and `reusable` may send a last request, until they `take_leave`.
+        """
         if self.idle:
-            self.close()
+            if not reusable:
+                self.close()
         elif self.state is SEND_RESPONSE:
-            if self._persistent:
+            if self._persistent and not reusable:
                 # It was told otherwise, so its next request may be under way.
                 self._persistent = False
                 self._must_linger = True
@@ -703,14 +707,14 @@ class http_request_handler(WatchedChat):
         """Whether nothing has come of a next request."""
         return self.state is READ_HEADER and not self._received
 
-    def take_leave(self) -> None:
-        """An idle connection closes, of a server that has waited for a last request: one that has come by now is
-        answered, and one that is under way meets an end, not a reset.
+    def take_leave(self, since: float) -> None:
+        """A connection closes that is idle since then, of a server that has waited for a last request: one that has
+        come by now is answered, and one that is under way meets an end, not a reset.
         """
-        if self.idle:
+        if self.idle and self._began <= since:
             asyncore.read(self)
-        if self.idle:
-            self.linger()
+            if self.idle:
+                self.linger()
 
     def _finish_content(self) -> None:
         for producer in list(self._ac_fifo):

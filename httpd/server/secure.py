@@ -27,6 +27,11 @@ class tls_request_handler(TlsChat, https_request_handler):
     def handshake_time(self) -> float:  # type: ignore[override]
         return self.service.limits.handshake_time
 
+    def shake_hands(self) -> None:
+        super().shake_hands()
+        # Until now its client could not ask for anything.
+        self._began = self.timers.now
+
     def spoke_plainly(self, why: NotTls) -> None:
         """Read a request that comes without TLS, and anything like one, so that its refusal can be read by a person."""
         if why.data[:1].isalpha():

@@ -349,16 +349,17 @@ class Server:
         for listener in self._listeners:
             listener.leave()
         for channel in self._handlers():
-            if not reuse_time or not channel.idle:
-                channel.finish()
+            channel.finish(reusable=reuse_time > 0)
         if reuse_time:
-            self.timers.call_later(reuse_time, self._take_leave)
+            self.timers.call_later(reuse_time, self._take_leave, reuse_time)
         elif self.proxies is not None:
             self.proxies.stop(self.map)
 
-    def _take_leave(self) -> None:
+    def _take_leave(self, reuse_time: float) -> None:
+        """Let those go that have had their time; whoever ends an answer or a handshake now has as much."""
         for channel in self._handlers():
-            channel.take_leave()
+            channel.take_leave(self.timers.now - reuse_time)
+        self.timers.call_later(reuse_time / 4, self._take_leave, reuse_time)
 
     def _handlers(self) -> list[http_request_handler]:
         return [channel for channel in self.map.values() if isinstance(channel, http_request_handler)]

@@ -618,7 +618,10 @@ _CODINGS = Group(
 )
 
 _EXPECTATIONS = Group(
-    "Expectations", "A client that expects what is not done here is told so before it sends its content."
+    "Expectations",
+    "A client that expects what is not done here is told so before it sends its content. One that may go on is told "
+    "`HTTP/1.1 100 Continue`, though every final answer says HTTP/1.0: that version has no interim responses, and none "
+    "of its clients gets one (RFC 9110 §15.2).",
 ).of(
     Fault(417, "RFC 9110 §10.1.1", "An expectation other than 100-continue.").broken_by(
         _post("another word", "Content-Length: 5\r\nExpect: «200-ok»"),

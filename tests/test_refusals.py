@@ -19,6 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpd import HTTPError, Limits, Request, Response, Router, Server, StaticFiles, text
+from httpd.net import asyncore
+from httpd.net.channel_map import ChannelMap
 from httpd.protocol.errors import Refusal, reason_phrase
 from httpd.server.handler import State, http_request_handler
 from httpd.site.error_pages import error_response, excerpt, visible
@@ -287,7 +289,7 @@ def test_what_is_taken_is_answered_wherever_it_is_cut(row: Taken) -> None:
     assert not first.handler.verdicts
     if row.told:
         assert whole.asked[-1] == row.told
-    for pieces in every_cut(row.data) if len(row.data) < 400 else [[row.data], one_by_one(row.data)]:
+    for pieces in every_cut(row.data):
         site = Site()
         exchange = played(pieces, site)
         assert exchange.output == first.output
@@ -395,15 +397,20 @@ def test_a_check_that_fails_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("row", TOO_SLOW, ids=lambda row: row.name)
 def test_what_comes_too_slowly_is_answered_or_closed(row: TooSlow) -> None:
     patience = getattr(LIMITS, row.patience)
-    exchange = played([row.data] if row.data else [], Site()).wait(patience - 1)
-    assert not exchange.closed
-    assert exchange.output.count(b" 408 ") == 0
-    exchange.wait(LIMITS.linger_time + 2)
-    answers = exchange.answers(*["POST"] * row.text.startswith("POST"))
+    for pieces in every_cut(row.data) if row.data else [[]]:
+        exchange = played(pieces, Site()).wait(patience - 1)
+        assert not exchange.closed
+        assert exchange.output.count(b" 408 ") == 0
+        exchange.wait(LIMITS.linger_time + 2)
+        assert_told_to_be_slow(exchange.output, row)
+        assert exchange.closed
+        assert not exchange.reset
+
+
+def assert_told_to_be_slow(output: bytes, row: TooSlow) -> None:
+    answers = read_answers(output, ["POST"] * row.text.startswith("POST"))
     assert tuple(answer.status for answer in answers) == row.statuses
     assert [answer.keeps_alive for answer in answers if answer.status == 408] == [False] * (408 in row.statuses)
-    assert exchange.closed
-    assert not exchange.reset
 
 
 # ---- every request that the site sees, whatever the cut
@@ -436,6 +443,52 @@ def test_no_refusal_is_taken_under_a_wider_limit(fault: Fault, case: Case) -> No
     assert (
         bool(exchange.handler.verdicts) is (fault.status not in (413, 414, 431)) or exchange.answers()[0].status >= 400
     )
+
+
+# ---- cut everywhere, over a pair of sockets
+
+_channels = ChannelMap()
+
+
+def over_a_pair(pieces: list[bytes], site: Site, like: Exchange, *, half_close: bool = False) -> bytes:
+    """All that a handler like the exchange's sends on a socket; it has received each piece before the next comes."""
+    like.service.site = site
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    handler = Recording(ours, ("192.0.2.1", 4711), {}, like.log, like.service, map=_channels)
+    with theirs:
+        for piece in pieces:
+            theirs.sendall(piece)
+            asyncore.loop(0, map=_channels, count=1)
+        if half_close:
+            theirs.shutdown(socket.SHUT_WR)
+            asyncore.loop(0, map=_channels, count=1)
+        theirs.settimeout(5)
+        output = read_to_end(theirs)
+    like.handler.verdicts = handler.verdicts
+    asyncore.loop(0, map=_channels, count=1)
+    assert not _channels
+    return output
+
+
+@every_fault
+def test_over_a_pair_of_sockets_a_refusal_is_the_same_wherever_it_is_cut(fault: Fault, case: Case) -> None:
+    whole = played([case.data], Site())
+    for pieces in every_cut(case.data):
+        site = Site()
+        assert over_a_pair(pieces, site, whole) == whole.output
+        assert whole.handler.verdicts == [expected(fault, case)]
+        assert site.asked == []
+
+
+@every_taken
+def test_over_a_pair_of_sockets_what_is_taken_is_answered_wherever_it_is_cut(row: Taken) -> None:
+    told = Site()
+    whole = played([row.data], told)
+    for pieces in every_cut(row.data):
+        site = Site()
+        assert over_a_pair(pieces, site, whole, half_close=row.answers[-1][1]) == whole.output
+        assert site.asked == told.asked
 
 
 # ---- over a real socket
@@ -489,6 +542,13 @@ def test_over_a_real_socket_what_is_taken_is_answered(server: Server, site: Site
         assert final(read_answers(output, methods_in(row))) == list(row.answers)
         if row.told:
             assert site.asked[-1] == row.told
+
+
+@pytest.mark.parametrize("row", TOO_SLOW, ids=lambda row: row.name)
+def test_over_a_real_socket_what_comes_too_slowly_is_answered_or_closed(site: Site, row: TooSlow) -> None:
+    short = LIMITS._replace(header_time=0.3, body_time=0.3, idle_time=0.3, linger_pause=0.1)
+    with serving(site, limits=short) as impatient:
+        assert_told_to_be_slow(sent(impatient, [row.data]), row)
 
 
 def test_the_answer_reaches_a_client_that_goes_on_sending(server: Server) -> None:

@@ -36,6 +36,15 @@ def taken(head: str | bytes, limits: Limits = SMALL) -> Head:
     return whole
 
 
+def refused(data: bytes, limits: Limits = SMALL) -> Refusal:
+    """The Refusal of a bad head, the same in every cut."""
+    whole = feed([data], parser(limits))
+    assert isinstance(whole, Refusal), whole
+    for pieces in every_cut(data):
+        assert feed(pieces, parser(limits)) == whole
+    return whole
+
+
 # ---- refusals
 
 
@@ -79,15 +88,12 @@ def test_limits_hold_to_the_byte() -> None:
 
 
 def test_where_the_whole_may_be_no_longer_than_the_line_the_whole_is_told() -> None:
-    limits = Limits(request_line=50, head=40)
-    verdict = feed([b"GET /" + b"a" * 100], parser(limits))
-    assert isinstance(verdict, Refusal)
+    verdict = refused(b"GET /" + b"a" * 100, Limits(request_line=50, head=40))
     assert (verdict.status, verdict.start, verdict.length) == (431, 40, 1)
 
 
 def test_where_line_and_whole_may_be_as_long_the_line_is_told() -> None:
-    verdict = feed([b"GET /" + b"a" * 100], parser(Limits(request_line=40, head=40)))
-    assert isinstance(verdict, Refusal)
+    verdict = refused(b"GET /" + b"a" * 100, Limits(request_line=40, head=40))
     assert (verdict.status, verdict.start) == (414, 40)
 
 
@@ -98,10 +104,11 @@ def test_of_nothing_no_byte_is_guilty() -> None:
 
 
 def test_a_long_length_costs_nothing() -> None:
-    limits = Limits(head=1 << 20)
-    verdict = feed([b"POST / HTTP/1.0\r\nContent-Length: " + b"9" * 500_000 + b"\r\n\r\n"], parser(limits))
-    assert isinstance(verdict, Refusal)
-    assert (verdict.status, verdict.length) == (413, 500_000)
+    data = b"POST / HTTP/1.0\r\nContent-Length: " + b"9" * 500_000 + b"\r\n\r\n"
+    for pieces in ([data], cut_at(data, [20, 33, 34, 250_000, len(data) - 3, len(data) - 1])):
+        verdict = feed(pieces, parser(Limits(head=1 << 20)))
+        assert isinstance(verdict, Refusal)
+        assert (verdict.status, verdict.length) == (413, 500_000)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +121,7 @@ def test_a_long_length_costs_nothing() -> None:
     ],
 )
 def test_near_the_border_of_another_rule(head: bytes, status: int, start: int) -> None:
-    verdict = feed([head + b"\r\n\r\n"], parser())
-    assert isinstance(verdict, Refusal)
+    verdict = refused(head + b"\r\n\r\n")
     assert (verdict.status, verdict.start) == (status, start)
     assert verdict.rule in ("RFC 9110 §9.3.6", "RFC 9110 §5.1")
 

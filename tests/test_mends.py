@@ -26,6 +26,7 @@ import pytest
 
 from .reference import chat, modules, on_the_modules_of_3_11, opened, pair_of_sockets, run
 from .scripted import BLOCKS, RESET, ScriptedSocket, play
+from .tools import missing
 
 DEFECTS = {
     "accept": "out of descriptors on accept closes the listener for good",
@@ -176,7 +177,7 @@ def test_a_listener_that_unpacks_what_accept_gives_survives_too(net: Any) -> Non
 def test_descriptors_above_1023_by_default(net: Any) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2048:
-        pytest.skip("this process may not have so many descriptors")
+        missing("a limit that leaves this process 2,048 descriptors")
     resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
     ours, theirs = pair_of_sockets()
     high = socket.socket(fileno=fcntl.fcntl(ours.fileno(), fcntl.F_DUPFD, 1100))

@@ -136,7 +136,6 @@ def test_what_was_noted_for_a_channel_that_is_gone_is_forgotten(kept: Any, chann
     interests.turn(0, note)
     channel._fileno = None
     interests.note(channel)
-    interests.note(object())
     interests.turn(0, note)
     assert backend.told == [("set", fd, READ), ("remove", fd, 0)]
 
@@ -412,6 +411,14 @@ def test_a_map_whose_loop_nobody_runs_does_not_grow() -> None:
         channels[5] = object()
         channels.pop(5)
     assert channels.touched == {5}
+
+
+def test_notes_that_no_loop_reads_do_not_pile_up(kept: Any, pair: Any) -> None:
+    interests, _ = kept
+    channel = Channel(pair[0].fileno())
+    for _ in range(1000):
+        interests.note(channel)
+    assert interests._noted == {pair[0].fileno()}
 
 
 def test_what_another_thread_changes_is_noted_when_it_is_done() -> None:

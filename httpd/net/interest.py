@@ -86,7 +86,8 @@ class Interests:
         # Which entries of the map were made anew: a ChannelMap says it itself.
         self._notes_changes = isinstance(map, ChannelMap)
         self._changes: set[int] = map.touched if isinstance(map, ChannelMap) else set()
-        self._noted: deque[Any] = deque()
+        # Descriptors, so that where no loop runs they are no more than there are channels.
+        self._noted: set[int] = set()
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._handle: Handle = _unheard
         self._turning = False
@@ -186,7 +187,7 @@ class Interests:
 
     def note(self, channel: Any) -> None:
         """The channel's answer may have changed.  May be called from any thread."""
-        self._noted.append(channel)
+        self._noted.add(channel._fileno)
         self.rouse()
 
     def touch(self, fd: int) -> None:
@@ -218,7 +219,7 @@ class Interests:
     def _rested(self, fd: int, channel: Any) -> None:
         if self._channels.get(fd) is channel:
             self._resting.discard(fd)
-            self._noted.append(channel)
+            self._noted.add(fd)
 
     def _bring_up_to_date(self) -> None:
         if self._stale:
@@ -236,10 +237,10 @@ class Interests:
     def _ask_noted(self) -> None:
         noted = self._noted
         while noted:
-            channel = noted.popleft()
-            fd = getattr(channel, "_fileno", None)
+            fd = noted.pop()
+            channel = self._channels.get(fd)
             # Those asked on every pass need no note; and asking may itself make one.
-            if fd is not None and self._channels.get(fd) is channel and fd not in self._asked:
+            if channel is not None and self.map.get(fd) is channel and fd not in self._asked:
                 if not self._is_as_kept(fd, channel):
                     self._sort(fd, channel)
                 self._ask(fd, channel)
@@ -373,7 +374,7 @@ class Interests:
                 # The kernel may still wait for the old one, and has no name for it any more.
                 self._stale = True
             if not self._is_as_kept(fd, channel):
-                self._noted.append(channel)
+                self._noted.add(fd)
 
     def _unknown(self, fd: int) -> None:
         if fd == self._wake_pipe[0]:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpd.net import asynchat, asyncore
+from httpd.net.interest import announced
 from httpd.net.producers import OpenFile, file_producer
 
 from .scripted import BLOCKS, BROKEN, EOF, RESET, ScriptedSocket, cut_at, every_cut, one_by_one, play
@@ -826,6 +827,67 @@ def test_the_queue_is_the_programs_to_change() -> None:
     channel.producer_fifo.appendleft(b"a ")
     play(channel)
     assert channel.socket.sent == b"a new queue"
+
+
+def test_producers_that_a_program_drops_from_the_queue_are_closed_once() -> None:
+    cleared, dropped, kept = Gives(b"1"), Gives(b"2"), Gives(b"3")
+    channel = chat(takes=[BLOCKS] * 9)
+    channel.push(b"x")
+    channel.push_with_producer(cleared)
+    channel.producer_fifo.clear()
+    assert cleared.closed == 1
+    channel.push(b"x")
+    channel.push_with_producer(dropped)
+    channel.push_with_producer(kept)
+    before = channel.producer_fifo
+    channel.producer_fifo = deque([kept])
+    assert (dropped.closed, kept.closed) == (1, 0)
+    before.clear()
+    assert kept.closed == 0
+    channel.close()
+    assert (cleared.closed, dropped.closed, kept.closed) == (1, 1, 1)
+
+
+def test_what_a_program_takes_out_of_the_queue_is_its_own() -> None:
+    producer = Gives(b"1")
+    channel = chat(takes=[BLOCKS] * 9)
+    channel.push(b"x")
+    channel.push_with_producer(producer)
+    queue = channel.producer_fifo
+    assert queue.pop() is producer
+    queue.appendleft(b"first ")
+    queue.extendleft([b"ve", b"ry "])
+    play(channel)
+    assert channel.socket.sent == b"ry vefirst x"
+    assert producer.closed == 0
+
+
+def test_a_queue_that_is_nobodys_business_is_a_plain_one() -> None:
+    channel = chat()
+    channel.push(b"x")
+    assert type(channel._ac_fifo) is deque
+
+
+def test_only_who_has_a_queue_of_the_programs_own_is_asked_on_every_pass(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    asked: list[Any] = []
+
+    class Asked(Chat):
+        @announced
+        def writable(self) -> bool:
+            asked.append(self)
+            return super().writable()
+
+    channels: dict[int, Any] = {}
+    own, plain = (Asked(sock, channels) for sock in pair)
+    assert plain.producer_fifo is plain.producer_fifo
+    own.producer_fifo = deque()
+    own.producer_fifo = deque()
+    asyncore.loop(timeout=0, map=channels, count=1)
+    asked.clear()
+    asyncore.loop(timeout=0, map=channels, count=5)
+    assert asked == [own] * 5
 
 
 # ---- overridden hooks

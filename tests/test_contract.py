@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,32 @@ def test_who_says_yes_later_is_asked(net: Any, where: str) -> None:
     assert writes == 0
     (channel if where == "instance" else Writes).writable = lambda *self: True
     run(net, channels, lambda: writes > 3)
+
+
+# ---- the output queue in a program's hands
+
+
+@pytest.mark.parametrize("how", ["append", "extend", "insert", "+=", "of its own"])
+def test_what_is_put_into_a_queue_that_was_kept_is_sent(net: Any, how: str) -> None:
+    channels: dict[int, Any] = {}
+    ours, theirs = pair_of_sockets()
+    theirs.setblocking(False)
+    channel = chat(net)(ours, channels)
+    if how == "of its own":
+        channel.producer_fifo = deque([b"early "])
+    queue = channel.producer_fifo
+    net.asyncore.loop(timeout=0.01, map=channels, count=3)
+    if how == "insert":
+        queue.insert(0, b"late")
+    elif how == "extend":
+        queue.extend([b"la", b"te"])
+    elif how == "+=":
+        channel.producer_fifo += [b"la", b"te"]
+    else:
+        queue.append(b"late")
+    run(net, channels, lambda: not queue)
+    assert theirs.recv(100).endswith(b"late")
+    assert channel.producer_fifo is queue
 
 
 # ---- that these tests test something

@@ -26,12 +26,10 @@ from typing import Any
 
 from . import asyncore
 from .interest import announced, interests_of
+from .output_queue import OutputQueue, close_queued
 from .producers import Producer, close_producer, stall_producer
-from .report import Reporter
 
 __all__ = ["async_chat", "fifo", "find_prefix_at_end", "simple_producer"]
-
-logger = Reporter("httpd.net")
 
 # What one channel may send in one turn: then the others have theirs.  However little a send carries, it costs time.
 SEND_ALLOWANCE = 1 << 21
@@ -68,6 +66,7 @@ class async_chat(asyncore.dispatcher):
     _ac_in_at = 0
     _ac_paused = _ac_taking = _ac_eof = _ac_ended = _ac_closed = False
     _ac_stalled = _ac_woken = _ac_sending = _ac_waits = False
+    _ac_queue_given = False  # whether the queue is one that a program has put there
     _ac_thread = 0  # the loop's, where a producer stalls
 
     def __init__(self, sock: Any = None, map: dict[int, Any] | None = None) -> None:
@@ -102,15 +101,31 @@ class async_chat(asyncore.dispatcher):
 
     @property
     def producer_fifo(self) -> deque[Any]:
-        """The output queue: bytes, producers, and None for "close now"."""
-        # Whoever takes it in hand may change it.
-        self.interest_changed()
+        """The output queue: bytes, producers, and None for "close now".  It may be kept, and changed at any time.
+
+        Producers that its `clear()` drops are closed, and so are those that another queue, put in its place, has not.
+        """
+        if not self._ac_queue_given and type(self._ac_fifo) is deque:
+            self._ac_fifo = OutputQueue(self, self._ac_fifo)
         return self._ac_fifo
 
     @producer_fifo.setter
     def producer_fifo(self, queue: deque[Any]) -> None:
+        before = getattr(self, "_ac_fifo", None)
         self._ac_fifo = queue
+        if before is not queue:
+            if isinstance(before, OutputQueue):
+                before.channel = None
+            kept = set(map(id, queue))
+            close_queued([item for item in before or () if id(item) not in kept])
+            self._ac_has_queue_given()
         self.interest_changed()
+
+    def _ac_has_queue_given(self) -> None:
+        """A program's own queue says nothing of what is put into it: `writable()` is asked on every pass."""
+        if not self._ac_queue_given:
+            self._ac_queue_given = True
+            self.writable = lambda: type(self).writable(self)  # type: ignore[method-assign]
 
     def _collect_incoming_data(self, data: bytes) -> None:
         self.incoming.append(data)
@@ -497,13 +512,8 @@ class async_chat(asyncore.dispatcher):
         self._ac_drop_output()
 
     def _ac_drop_output(self) -> None:
-        queued = [item for item in self._ac_fifo if item is not None]
-        self._ac_fifo.clear()
-        for item in queued:
-            try:
-                close_producer(item)
-            except Exception:
-                logger.exception("closing %r failed", item)
+        fifo = self._ac_fifo
+        close_queued([fifo.popleft() for _ in range(len(fifo))])
 
 
 def _settled(data: Any) -> Any:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from httpd.trace.veil import Veil
 from .benchmark.tracing import costs
 from .conversations import conversation, ended, head
 from .exchange import Given, StrictHandler, get, post, serving, talk
+from .live import LiveServer
 from .strategies import pieces
 from .tools import TOP, python_path
 
@@ -319,38 +321,69 @@ def test_a_sink_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> Non
 # ---- the room apart
 
 
+# The setting by which a person asks for it.
+SETTING = {
+    "httpd/config/settings.py: trace = Option(",
+    'httpd/config/settings.py: "record every step of every connection: --trace alone shows them here, '
+    '--trace=FOLDER keeps the newest in a "',
+    "httpd/config/agreement.py: "
+    "one = (Settings.reload, Settings.open, Settings.trace, Settings.console, Settings.port_auto)",
+}
+
+
 def test_nothing_outside_mentions_tracing() -> None:
-    told = re.compile(r"\b(trac(e|es|ed|ing)|recorder)\b")
-    wrong = [
-        f"{path.relative_to(TOP)}:{number} {line}"
+    # But for the method TRACE.
+    told = re.compile(r"\b(?!TRACE\b)((?i:trac(e|es|ed|ing)|recorders?))\b")
+    found = {
+        f"{path.relative_to(TOP)}: {line.strip()}"
         for path in (TOP / "httpd").rglob("*.py")
-        if not {"trace", "cli", "config"} & {*path.parts}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if path.relative_to(TOP / "httpd").parts[0] not in ("trace", "cli")
+        for line in path.read_text(encoding="utf-8").splitlines()
         if told.search(line)
-    ]
-    assert wrong == []
+    }
+    assert found == SETTING
 
 
-def test_the_server_runs_without_the_room(tmp_path: Path) -> None:
+@pytest.fixture
+def without(tmp_path: Path) -> Path:
+    """A copy of the house without the room."""
     for name in ("httpd", "static", "templates"):
         shutil.copytree(TOP / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.rmtree(tmp_path / "httpd" / "trace")
-    code = """
-import pkgutil, importlib, threading, urllib.request
-import httpd, httpd.cli
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "a.txt").write_text("hello")
+    return tmp_path
+
+
+EVERY_MODULE = """
+import pkgutil, importlib, httpd
 assert not hasattr(httpd, "trace")
 for found in pkgutil.walk_packages(httpd.__path__, "httpd."):
     if not found.name.endswith("__main__"):
         importlib.import_module(found.name)
-server = httpd.Server(lambda request: httpd.text("hello"), port=0, access_log="off")
-server.start()
-threading.Thread(target=server.serve).start()
-print(urllib.request.urlopen(server.url, timeout=10).read().decode())
-server.stop()
-server.stop()
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
+
+
+def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": python_path()},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_the_server_runs_without_the_room(without: Path) -> None:
+    done = run_python(without, "-c", EVERY_MODULE)
+    assert done.returncode == 0, done.stderr
+    with LiveServer("site", cwd=without, env={"PYTHONPATH": str(without)}) as live:
+        assert urllib.request.urlopen(live.url + "a.txt", timeout=10).read() == b"hello"
+        assert live.stop() == 0
+
+
+@pytest.mark.parametrize("arguments", ["show x", "replay x", "trace diff a b", "site --trace", "site --console=0"])
+def test_what_needs_the_room_says_so_without_it(without: Path, arguments: str) -> None:
+    done = run_python(without, "-m", "httpd", *arguments.split())
+    assert done.returncode == 1
+    assert done.stderr == "httpd: this needs httpd.trace, which is not part of this installation\n"
 
 
 PLAIN = """
@@ -368,10 +401,7 @@ httpd.cli.main([".", "--port", "0"])
 
 
 def test_who_does_not_trace_has_nothing_of_it(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN], cwd=tmp_path, env={**os.environ, "PYTHONPATH": python_path()},
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = run_python(tmp_path, "-c", PLAIN)
     assert (done.stdout, done.returncode) == ("plain\n", 0), done.stderr
 
 

@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if wrong.__cause__ is not None:
             logger.debug("this is why", exc_info=wrong.__cause__)
         return 1
+    except ModuleNotFoundError as missing:
+        return _lack(missing)
     except KeyboardInterrupt:
         # As a shell counts it: 128 and the signal's number.
         return 130
@@ -64,6 +66,16 @@ def _fill_standard_streams() -> None:
         while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(number, True)
         os.close(number)
+
+
+def _lack(missing: ModuleNotFoundError) -> int:
+    """Say which room of the house was left out; the exit status.  Raises what is none of them."""
+    house, _, room = (missing.name or "").partition(".")
+    if house != __name__.partition(".")[0]:
+        raise missing
+    tell(f"this needs {house}.{room.partition('.')[0]}, which is not part of this installation")
+    logger.debug("this is why", exc_info=missing)
+    return 1
 
 
 def _leave(wrong: Wrong) -> NoReturn:

@@ -16,7 +16,7 @@ __all__ = [
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
 
-# Where --trace alone shows what it records, and where --console alone is: as we see fit.
+# What is said where an option stands alone: a place, as we see fit.
 HERE = "-"
 
 

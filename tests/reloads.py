@@ -148,7 +148,9 @@ def _reload(server: LiveServer, number: int) -> None:
 
 def _restart(server: LiveServer, workers: int) -> None:
     for pid in _children(server.pid)[:workers]:
-        os.kill(pid, signal.SIGTERM)
+        # While children come and go the kernel's list of them is no exact one: this one may be gone already.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
         _until(lambda pid=pid: pid not in _children(server.pid), server)
         _until(lambda: len(_children(server.pid)) == workers, server)
 

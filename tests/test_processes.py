@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import http.client
 import json
 import os
 import re
@@ -14,8 +15,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,7 +39,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="pr
 
 APP = """
 import os, time
-from httpd import Router, text
+from httpd import Router, blocking, text
 site = Router()
 VERSION = "one"
 @site.get("/")
@@ -47,6 +50,12 @@ def pid(request): return text(str(os.getpid()))
 def hang(request): time.sleep(600)
 @site.get("/large")
 def large(request): return text("x" * 20_000_000)
+@site.get("/long")
+@blocking
+def long(request):
+    yield f"{os.getpid()}\\n"
+    time.sleep(1)
+    yield "done"
 """
 
 
@@ -290,6 +299,47 @@ def test_a_killed_worker_is_replaced_and_no_other_connection_is_harmed(served: W
         sock.close()
     assert served.wait_for(f"httpd: worker {victim} was killed by SIGKILL; another is started now")
     assert served.body() == "one"
+
+
+def test_a_killed_worker_loses_what_it_had_in_hand_and_nothing_else(served: Workers) -> None:
+    """While others ask as fast as they can: those of the other worker notice nothing, and nobody fails twice."""
+    lost: list[int] = []
+    answered: Counter[int] = Counter()
+    over = threading.Event()
+
+    def ask() -> None:
+        client, worker = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10), 0
+        while not over.is_set():
+            try:
+                client.request("GET", "/pid")
+                worker = int(client.getresponse().read())
+                answered[worker] += 1
+            except (OSError, http.client.HTTPException):
+                lost.append(worker)
+                client.close()
+                worker = 0
+        client.close()
+
+    victim, other = sorted(served.pids)
+    with ThreadPoolExecutor(4) as threads, contextlib.ExitStack() as clients:
+        asking = [threads.submit(ask) for _ in range(4)]
+        socks = [clients.enter_context(served.connect()) for _ in range(12)]
+        for sock in socks:
+            sock.sendall(get("/long", "Connection: close"))
+        files = [sock.makefile("rb") for sock in socks]
+        owners = [next(int(line) for line in file if line.strip().isdigit()) for file in files]
+        os.kill(victim, signal.SIGKILL)
+        ends = [file.read() for file in files]
+        wait(lambda: len(served.pids) == 2)
+        replaced = next(iter(served.pids - {other}))
+        wait(lambda: answered[replaced] > 10 or answered[other] > 10_000)
+        over.set()
+        for one in asking:
+            one.result()
+    assert set(owners) == {victim, other}
+    assert ends == [b"done" if owner == other else b"" for owner in owners]
+    assert set(lost) <= {victim, 0}
+    assert len(lost) <= 4, "each had one request under way at the most"
 
 
 def test_a_worker_that_is_asked_to_end_is_replaced(served: Workers) -> None:

@@ -34,7 +34,7 @@ from typing import BinaryIO, Literal, NamedTuple
 from .command_parser import CommandParser
 from .packages import needs
 from .site.entries import readable_size
-from .site.root import OWNERS_FILES, Root, hidden
+from .site.root import Root, hidden
 from .site.siblings import SUFFIXES, siblings
 from .site.types import is_compact, media_type
 
@@ -140,7 +140,7 @@ def _look(root: Root, codings: Sequence[str]) -> Iterator[Task | Outcome]:
         parts = folders.pop()
         try:
             with os.scandir(root.location(parts)) as scanned:
-                entries = [entry for entry in scanned if _is_served(entry.name, parts)]
+                entries = [entry for entry in scanned if _is_served(entry.name)]
         except OSError as why:
             yield _failed(Task(root.path, parts, "", 0), why)
             continue
@@ -149,8 +149,8 @@ def _look(root: Root, codings: Sequence[str]) -> Iterator[Task | Outcome]:
             yield from _of_file(root, (*parts, entry.name), entry, codings)
 
 
-def _is_served(name: bytes, folder: tuple[bytes, ...]) -> bool:
-    return not hidden(name) and b"\\" not in name and (name not in OWNERS_FILES or bool(folder))
+def _is_served(name: bytes) -> bool:
+    return not hidden(name) and b"\\" not in name
 
 
 def _of_file(

@@ -141,6 +141,7 @@ def test_some_files_are_left_alone(folder: Path, capsys: pytest.CaptureFixture[s
         write(folder / name)
     write(folder / ".git/config")
     write(folder / "_headers")
+    write(folder / "docs/_headers")
     write(folder / "back\\slash.html")
     write(folder / "small.html", PAGE[:255])
     write(folder / "noise.bin", noise(5_000))
@@ -151,11 +152,6 @@ def test_some_files_are_left_alone(folder: Path, capsys: pytest.CaptureFixture[s
     told = capsys.readouterr()
     assert [*table(told.out).values()] == [["0", "0", "1", "0"]] * 3
     assert told.out.splitlines()[-1].startswith("1 file in ")
-
-
-def test_a_rule_files_name_is_a_name_like_any_other_further_down(folder: Path) -> None:
-    assert main(["compress", str(write(folder / "docs/_headers").parent.parent)]) == 0
-    assert len(forms(folder / "docs/_headers")) == 3
 
 
 def test_what_is_loose_among_the_compact_is_not_left_alone(folder: Path) -> None:

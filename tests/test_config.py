@@ -362,11 +362,12 @@ def test_one_that_is_named_is_read_wherever_it_is(here: Path) -> None:
 
 
 def test_one_that_is_named_would_be_served(here: Path) -> None:
-    for name in ("site.toml", "public/httpd.toml", "public/.httpd.toml"):
+    for name in ("site.toml", "public/site.toml", "public/httpd.toml", "public/.httpd.toml"):
         (here / name).write_text("port = 5")
     told = "site.toml: it would be served itself; keep it outside of ., or hide it with a dot"
     assert wrong(".", "--config", "site.toml") == [told]
-    assert wrong(".", "--config", "public/httpd.toml")
+    assert wrong(".", "--config", "public/site.toml")
+    assert not wrong(".", "--config", "public/httpd.toml")
     assert not wrong(".", "--config", "public/.httpd.toml")
     assert not wrong("public", "--config", "public/httpd.toml")
 

@@ -538,19 +538,32 @@ def test_what_is_said_in_the_example_site_is_so() -> None:
 # ---- the files of rules
 
 
-@pytest.mark.parametrize("name", ["_redirects", "_headers"])
+@pytest.mark.parametrize("name", ["_redirects", "_headers", "httpd.toml"])
 def test_the_files_of_rules_are_not_served(tmp_path: Path, name: str) -> None:
-    write(tmp_path, "sub/_redirects", "sub/_headers", "_redirects", "_headers", "_headers.txt")
+    """Nor are those of a folder in it, which is another host's site perhaps, whatever leads there."""
+    write(tmp_path, name, f"sub/{name}", f"sub/{name.upper()}", f"{name}.txt")
+    (tmp_path / "link").symlink_to("sub")
     folder = site(tmp_path)
-    for path in (f"/{name}", f"//{name}", f"/./{name}", f"/{name}/", f"/{name}/.", f"/%5f{name[1:]}", f"/{name}?x"):
+    spelled = f"%{ord(name[0]):x}{name[1:]}"
+    for path in (
+        f"/{name}",
+        f"//{name}",
+        f"/./{name}",
+        f"/{name}/",
+        f"/{name}/.",
+        f"/{spelled}",
+        f"/{name}?x",
+        f"/sub/{name}",
+        f"/sub/{name.upper()}",
+        f"/link/{name}",
+        f"/link//{spelled}",
+    ):
         assert ask(folder, path).status == 404
         assert ask(folder, path, method="POST").status == 404
     listed = ask(folder, "/", TEXT).body.decode()
-    assert "_headers.txt" in listed
+    assert f"{name}.txt" in listed
     assert f"{name}\n" not in listed
-    # Elsewhere they are files like any other.
-    assert ask(folder, f"/sub/{name}").status == 200
-    assert f"{name}\n" in ask(folder, "/sub/", TEXT).body.decode()
+    assert ask(folder, "/sub/", TEXT).body == b""
 
 
 class Clock:
@@ -558,6 +571,23 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_site_within_another_keeps_its_rules_to_itself(tmp_path: Path) -> None:
+    write(tmp_path, "page.html", "inner/page.html")
+    (tmp_path / "inner/_redirects").write_text("/old /new\n")
+    (tmp_path / "inner/httpd.toml").write_text("port = 80\n")
+    with LiveServer(tmp_path, "--host", f"inner.example={tmp_path / 'inner'}") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        for host, path, status in [
+            ("a", "/inner/page.html", 200), ("a", "/inner/_redirects", 404), ("a", "/inner/httpd.toml", 404),
+            ("a", "/inner/old", 404), ("inner.example", "/old", 301), ("inner.example", "/_redirects", 404),
+        ]:  # fmt: skip
+            connection.request("GET", path, headers={"Host": host})
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, path) == (status, path)
+        connection.close()
 
 
 def test_they_are_read_again_when_they_change(tmp_path: Path) -> None:

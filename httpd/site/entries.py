@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ..protocol.errors import HTTPError
 from ..protocol.forms import Form
 from ..protocol.grammar import late
-from .root import OWNERS_FILES, Root, hidden, quoted
+from .root import Root, hidden, quoted
 
 __all__ = ["MOST", "Entry", "Folder", "LeavesOut", "View", "in_order", "readable_size", "scan"]
 
@@ -176,8 +176,8 @@ class Folder(NamedTuple):
 def scan(folder: Folder, fd: int) -> Iterator[Entry | None]:
     """What can be fetched from a folder, in the disk's order; None for each entry that is left out.
 
-    Hidden names, names with a backslash, the files of rules, special files and links that the policy does not follow
-    are.  `fd` is the open folder; it is taken over, and closed at the end.
+    Hidden names, names with a backslash, special files and links that the policy does not follow are.  `fd` is the
+    open folder; it is taken over, and closed at the end.
     """
     try:
         with os.scandir(fd) as found:
@@ -190,7 +190,7 @@ def scan(folder: Folder, fd: int) -> Iterator[Entry | None]:
 
 def _entry(folder: Folder, item: os.DirEntry[str]) -> Entry | None:
     raw = os.fsencode(item.name)
-    if hidden(raw) or b"\\" in raw or (not folder.parts and raw in OWNERS_FILES):
+    if hidden(raw) or b"\\" in raw:
         return None
     if item.is_symlink() and not folder.root.admits(folder.root.location([*folder.parts, raw])):
         return None

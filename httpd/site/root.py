@@ -18,16 +18,15 @@ from typing import Literal
 from ..protocol.errors import HTTPError
 
 __all__ = [
-    "OWNERS_FILES", "RULE_FILES", "Root", "Symlinks", "hidden", "http_error", "is_served", "names", "quoted",
-    "quoted_path", "segments",
+    "RULE_FILES", "Root", "Symlinks", "hidden", "http_error", "is_served", "names", "quoted", "quoted_path", "segments",
 ]  # fmt: skip
 
 Symlinks = Literal["inside", "none", "all"]
 
 # The owner's rules, in the root itself, are for the server to read.
 RULE_FILES = (b"_redirects", b"_headers")
-# What is in the root itself and for nobody else: these, and the settings.
-OWNERS_FILES = (*RULE_FILES, b"httpd.toml")
+# Those, and the settings.
+_OWNERS_FILES = frozenset({*RULE_FILES, b"httpd.toml"})
 
 # O_PATH asks only for the right to pass through a folder, as a plain path would, not for the right to list it.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
@@ -54,14 +53,19 @@ def quoted_path(path: str) -> str:
 
 
 def hidden(name: str | bytes) -> bool:
-    """Whether a name is a dot-file's.  `.well-known` is meant to be seen (RFC 8615 §3)."""
-    return name not in (".well-known", b".well-known") and name[:1] in (".", b".")
+    """Whether a name is a dot-file's, or that of one of the owner's files, in any case and in any folder.
+
+    A folder may be a site of its own, too, at another host, and its files are found by whatever links lead there.
+    `.well-known` is meant to be seen (RFC 8615 §3).
+    """
+    octets = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+    return (octets[:1] == b"." and octets != b".well-known") or octets.lower() in _OWNERS_FILES
 
 
 def is_served(file: str, folder: str) -> bool:
     """Whether a file lies in a folder, or would, where nothing hides it."""
     way = os.path.relpath(os.path.realpath(file), os.path.realpath(folder)).split(os.sep)
-    return ".." not in way and not any(map(hidden, way)) and not (len(way) == 1 and os.fsencode(way[0]) in OWNERS_FILES)
+    return ".." not in way and not any(map(hidden, way))
 
 
 def segments(path: str) -> list[str]:
@@ -75,17 +79,14 @@ def segments(path: str) -> list[str]:
 def names(path: str) -> list[bytes]:
     """The names that a decoded path is made of.
 
-    Raises HTTPError 404 for `..`, for hidden names, for the owner's files, and for NUL and backslash anywhere.
+    Raises HTTPError 404 for `..`, for hidden names, and for NUL and backslash anywhere.
     """
     if "\0" in path or "\\" in path:
         raise HTTPError(404)
     parts = segments(path)
     if any(hidden(part) for part in parts):
         raise HTTPError(404)
-    octets = [part.encode("utf-8", "surrogateescape") for part in parts]
-    if len(octets) == 1 and octets[0] in OWNERS_FILES:
-        raise HTTPError(404)
-    return octets
+    return [part.encode("utf-8", "surrogateescape") for part in parts]
 
 
 def http_error(error: OSError) -> HTTPError:

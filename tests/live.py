@@ -71,7 +71,7 @@ class LiveServer:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._known.wait(30)
+        self._known.wait(60)
         if not self.port:
             self.stop()
             raise RuntimeError(f"the server named no address:\n{self.log}")

@@ -16,4 +16,5 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("..trace.show", "show a connection that --trace=FOLDER has recorded"),
     "replay": ("..trace.again", "play such a recording to the server's own code again"),
     "trace": ("..trace.commands", "make one page of a recording, or show where two part"),
+    "docs": (".docs", "serve the reference: what may be imported, and what it does"),
 }

@@ -273,7 +273,7 @@ class async_chat(asyncore.dispatcher):
     # ---- out
 
     def push(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue data, and send what can be sent at once."""
+        """Queue data, and send what can be sent at once.  Raises TypeError for what is no data."""
         if not isinstance(data, bytes):
             if not isinstance(data, (bytearray, memoryview)):
                 raise TypeError(f"data argument must be byte-ish ({type(data)!r})")

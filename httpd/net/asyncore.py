@@ -614,7 +614,10 @@ class dispatcher_with_send(dispatcher):
 
 
 def compact_traceback() -> tuple[tuple[str, str, str], Any, Any, str]:
-    """((file, function, line), type, value, one line of text) of the exception being handled."""
+    """((file, function, line), type, value, one line of text) of the exception being handled.
+
+    Raises AssertionError where none is.
+    """
     kind, value, tb = sys.exc_info()
     if tb is None:
         raise AssertionError("traceback does not exist")

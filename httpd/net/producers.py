@@ -52,7 +52,8 @@ _COPY = 1 << 18
 class Producer(Protocol):
     """Gives bytes when asked; see the module's text."""
 
-    def more(self) -> bytes | None: ...
+    def more(self) -> bytes | None:
+        """Bytes (some), b"" (exhausted), or None (nothing yet)."""
 
 
 def close_producer(producer: Any) -> None:
@@ -291,7 +292,7 @@ class OpenFile:
 
 
 class Broken(OSError):
-    """The rest of what was promised cannot be given; its `strerror` says why, and no traceback would say more."""
+    """The rest of what was promised cannot be given; its strerror says why, and no traceback would say more."""
 
 
 class FileChanged(Broken):

@@ -33,7 +33,8 @@ class Content(Protocol):
     once, also when the connection is lost.  A generator is made one of these (see `content`).
     """
 
-    def more(self) -> bytes | None: ...
+    def more(self) -> bytes | None:
+        """Bytes (some), b"" (exhausted), or None (nothing yet)."""
 
 
 class Headers:
@@ -172,30 +173,37 @@ class Request:
 
     @property
     def method(self) -> str:
+        """The method, as it was sent: case counts (RFC 9110 §9.1)."""
         return self.head.method
 
     @property
     def target(self) -> str:
+        """The request-target, as it was sent (RFC 9112 §3.2)."""
         return self.head.target
 
     @property
     def path(self) -> str:
+        """The target's path, percent-decoded once; see Head for what is not UTF-8.  "*" for OPTIONS of the server."""
         return self.head.path
 
     @property
     def query(self) -> str:
+        """What follows "?" in the target, as it was sent; "" where nothing does."""
         return self.head.query
 
     @property
     def version(self) -> str:
+        """ "1.0" or "1.1", what any higher minor version counts as (RFC 9112 §2.3)."""
         return self.head.version
 
     @property
     def headers(self) -> Headers:
+        """The field lines, in their order."""
         return self.head.headers
 
     @property
     def host(self) -> str:
+        """Whom the request is for, with a port if one was sent: the target's authority, or Host (RFC 9112 §3.2.2)."""
         return self.head.host
 
     @property

@@ -532,7 +532,10 @@ class http_request_handler(WatchedChat):
             logger.exception("closing %r failed", response.body)
 
     def ac_refill(self, producer: Any) -> bytes | None:
-        """Ask the content's producer for more; raises ValueError when it gives more or less than was announced."""
+        """Ask the content's producer for more.
+
+        Raises ValueError when it gives more or less than was announced, and RuntimeError where its file fails.
+        """
         try:
             data = super().ac_refill(producer)
         except Broken:

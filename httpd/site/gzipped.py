@@ -45,7 +45,7 @@ _UNTOUCHABLE_BY_CACHES = ("no-store", "no-transform", "private")
 class Gzipped(Around):
     """A site whose text, if it is made on the fly and for everyone, is compressed for whoever accepts that.
 
-    `site` is a Router, StaticFiles or any other; it is asked as before.  Content whose length nobody knows is
+    The site is a Router, StaticFiles or any other; it is asked as before.  Content whose length nobody knows is
     compressed piece by piece: what is made is sent, and none of it waits for more.
     """
 

@@ -174,7 +174,8 @@ class Router:
         """Register the decorated handler for several methods; they are case-sensitive (RFC 9110 §9.1).
 
         `body` says what content they take, or just how many bytes of it; without, the server's limit holds.  Raises
-        ValueError for a pattern that is none, and for a method that the pattern has already.
+        ValueError for a pattern that is none, and for a method that the pattern has already, TypeError where the
+        methods are one string.
         """
         if isinstance(methods, str):
             raise TypeError("methods is a list of methods, not one string")
@@ -208,7 +209,8 @@ class Router:
         """Hand everything below `prefix` to a site: a Router, StaticFiles or any callable `app(request, path)`.
 
         `path` is what remains below the prefix and begins with "/".  The prefix itself, without a closing "/", is
-        redirected, so that relative links on the site's first page lead where they should.
+        redirected, so that relative links on the site's first page lead where they should.  Raises ValueError where
+        something is mounted there already.
         """
         _require_path(prefix)
         mount = _Mount(prefix.rstrip("/"), app)

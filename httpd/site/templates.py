@@ -56,6 +56,7 @@ class Templates:
 
     @property
     def environment(self) -> Environment:
+        """jinja2's own, for filters and globals of the site's; made when it is first asked for."""
         if self._environment is None:
             from jinja2 import Environment, FileSystemLoader
 

@@ -50,6 +50,7 @@ class Played(NamedTuple):
 
     @property
     def events(self) -> list[Event]:
+        """What the channel did, in its order."""
         return self.trace.events
 
 

@@ -31,8 +31,8 @@ _spawn = multiprocessing.get_context("spawn")
 QUIET, SLOW, ALL = 1, 2, 3
 # How often the quiet and the slow phase take turns: what else the machine does meets both alike.
 _ROUNDS = 3
-# How long it takes until all slow clients have come, in seconds.
-_GATHERING = 10.0
+# How many slow clients come in a second, at the least.
+_ARRIVALS = 200
 # Good clients, each a process.
 _GOOD = 3
 # Between the first third of the run and its end; caches that are still being filled take some of it.
@@ -114,7 +114,7 @@ class Soak:
         for _ in range(_ROUNDS):
             self._last(part, QUIET, crowds)
             hanging = Crowd(slow, self.port, self.slow_crowd)
-            self._last(_GATHERING, 0, [*crowds, hanging])
+            self._last(self.slow_crowd / _ARRIVALS, 0, [*crowds, hanging])
             self._last(part, SLOW, [*crowds, hanging])
             self.figures.append((hanging.name, hanging.stop()))
         crowds.append(Crowd(slow, self.port, self.slow_crowd))

@@ -40,8 +40,9 @@ def test_html_shows_status_reason_and_detail() -> None:
         ("", "text/html"),
         ("*/*", "text/html"),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
-        ("application/json", "application/json"),
-        ("text/html;q=0.1, application/json", "application/json"),
+        ("application/json", "application/problem+json"),
+        ("application/problem+json", "application/problem+json"),
+        ("text/html;q=0.1, application/json", "application/problem+json"),
         ("text/plain", "text/plain"),
         ("image/png", "text/html"),
         ("\udcff", "text/html"),
@@ -58,7 +59,7 @@ def test_json_is_what_a_program_needs() -> None:
     response = error_response(400, accept="application/json", refusal=REFUSAL, guilty=excerpt(HEAD, REFUSAL))
     assert json.loads(body(response)) == {
         "status": 400,
-        "reason": "Bad Request",
+        "title": "Bad Request",
         "detail": "A field name holds a space.",
         "rule": "RFC 9112 §5.1",
         "section": "https://www.rfc-editor.org/rfc/rfc9112#section-5.1",
@@ -69,7 +70,7 @@ def test_json_is_what_a_program_needs() -> None:
         "carets": "^" * 8,
     }
     assert json.loads(body(error_response(404, "x", accept="application/json"))) == {
-        "status": 404, "reason": "Not Found", "detail": "x",
+        "status": 404, "title": "Not Found", "detail": "x",
     }  # fmt: skip
 
 

@@ -435,6 +435,36 @@ def test_what_is_no_form_is_an_error(site: Site, content: bytes, field: str, sta
     assert site.stored == []
 
 
+@pytest.mark.parametrize(
+    ("content", "fields", "status"),
+    [
+        (b'{"name": true}', [JSON_CONTENT], 400),
+        (b"{", [JSON_CONTENT, "Accept: */*"], 400),
+        (b"{}", [JSON_CONTENT + "; charset=latin-1"], 415),
+        (b"x" * 2_000_000, [JSON_CONTENT], 413),
+        (b"x", ["Content-Type: text/plain", AS_JSON], 415),
+        (b"x" * 2_000_000, [URLENCODED, AS_JSON], 413),
+        (b"name=%ff", [URLENCODED, AS_JSON], 400),
+        (b"--x\r\n", ["Content-Type: multipart/form-data; boundary=x", AS_JSON], 400),
+        (b"--x\r\n", ["Content-Type: multipart/form-data; boundary=", AS_JSON], 400),
+    ],
+)
+def test_a_program_is_told_of_every_fault_in_the_same_way(
+    site: Site, content: bytes, fields: list[str], status: int
+) -> None:
+    [answer] = site.ask(post(content, *fields, path="/contact"))
+    assert (answer.status, answer["content-type"]) == (status, "application/problem+json")
+    told = json.loads(answer.body)
+    assert (told["status"], told.keys() - {"errors"}) == (status, {"title", "status", "detail"})
+    if b"%ff" in content:
+        assert told["errors"] == [{"detail": "This is not UTF-8.", "pointer": "#/name", "field": "name"}]
+
+
+def test_who_sends_json_and_would_rather_have_a_page_gets_one(site: Site) -> None:
+    [answer] = site.ask(post(b"{", JSON_CONTENT, "Accept: text/html, */*;q=0.1", path="/contact"))
+    assert (answer.status, answer["content-type"]) == (400, "text/html; charset=utf-8")
+
+
 def test_too_much_is_refused_before_it_is_read(make: Callable[..., Site]) -> None:
     length = f"Content-Length: {20 << 20}"
     site = make(fields={"cv": {"type": "file", "size": "2M"}})

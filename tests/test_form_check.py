@@ -87,11 +87,11 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert answer.status == 422
     assert json.loads(answer.body) == {
         "status": 422,
-        "reason": "Unprocessable Content",
+        "title": "Unprocessable Content",
         "detail": "Some of what was sent cannot be taken as it is.",
         "errors": [
-            {"field": "age", "detail": "Please give a whole number."},
-            {"field": "name", "detail": "That name is <taken>."},
+            {"field": "age", "detail": "Please give a whole number.", "pointer": "#/age"},
+            {"field": "name", "detail": "That name is <taken>.", "pointer": "#/name"},
         ],
     }
     page = asked(b"name=taken", "text/html").body.decode()
@@ -104,7 +104,7 @@ def test_a_field_that_must_be_there_is_named() -> None:
     answer = asked(b"other=1", "application/json", "/plain")
     told = json.loads(answer.body)
     assert (answer.status, told["detail"]) == (400, "The form lacks the field 'name'.")
-    assert told["errors"] == [{"field": "name", "detail": "This is missing."}]
+    assert told["errors"] == [{"field": "name", "detail": "This is missing.", "pointer": "#/name"}]
 
 
 def test_sessions_leave_the_reasons_as_they_are() -> None:
@@ -114,4 +114,4 @@ def test_sessions_leave_the_reasons_as_they_are() -> None:
 
     site = Sessions(handler, "a secret of many letters")
     [answer] = Exchange([post(b"", "Accept: application/json")], site).answers("POST")
-    assert json.loads(answer.body)["errors"] == [{"field": "b", "detail": "Wrong."}]
+    assert json.loads(answer.body)["errors"] == [{"field": "b", "detail": "Wrong.", "pointer": "#/b"}]

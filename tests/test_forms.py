@@ -82,6 +82,22 @@ def test_what_is_no_utf8_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"a=1&b=%ff", {"b": "This is not UTF-8."}),
+        (b"a=1&b=%f", {"b": "This has a broken percent escape."}),
+        (b"a=1&b=" + b"x" * 1_048_577, {"b": "This is longer than 1048576 bytes."}),
+        (b"a=1&%ff=1", {}),
+    ],
+)
+def test_the_field_that_is_to_blame_is_named(body: bytes, told: dict[str, str]) -> None:
+    with pytest.raises(HTTPError) as caught:
+        fields(body)
+    assert caught.value.fields == told
+    assert ("'b'" in caught.value.detail) == bool(told)
+
+
+@pytest.mark.parametrize(
     "content_type",
     [
         "",

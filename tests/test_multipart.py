@@ -116,7 +116,7 @@ def test_what_is_written_comes_back_wherever_it_is_cut(items: list[tuple[str, st
     ("content_type", "status"),
     [
         ("multipart/form-data", 400),
-        ("multipart/form-data; boundary=", 415),
+        ("multipart/form-data; boundary=", 400),
         ('multipart/form-data; boundary="a "', 400),
         ('multipart/form-data; boundary="a{}"', 400),
         ("multipart/form-data; boundary=" + 71 * "a", 400),
@@ -155,7 +155,8 @@ CORNERS = {
     "a long name": (form(field("a" * 1025, "1")), 413, "longer than 1024"),
     "10,000 parts": (form(field("a", "1") * 10_000), 413, "More than 1000 parts"),
     "many files": (form(file("a", "b", b"1") * 101), 413, "More than 100 files"),
-    "much text": (form(field("a", b"a" * 600_000), field("b", b"a" * 600_000)), 413, "1048576 bytes of text"),
+    "a long value": (form(field("a", b"a" * 1_048_577)), 413, "the field 'a' is longer than 1048576 bytes"),
+    "much text": (form(*(field(name, b"a" * 700_000) for name in "abc")), 413, "2097152 bytes of text"),
     "bytes after a boundary": (form(field("a", "1")).replace(b"--XyZ--", b"--XyZ-+"), 400, "cannot be read"),
 }
 
@@ -173,6 +174,20 @@ def test_a_file_has_its_own_limit_and_is_named() -> None:
     error = refused(body, limits=PartLimits(file=4))
     assert (error.status, error.detail) == (413, "The file in 'photo' is longer than 4 bytes.")
     assert MultipartReader(TYPE, PartLimits(file=5)).feed(body) is None
+
+
+def test_a_field_has_its_own_limit_too() -> None:
+    body = form(field("one", "1234"), field("two", "12345"))
+    error = refused(body, limits=PartLimits(value=4))
+    assert (error.status, error.fields) == (413, {"two": "This is longer than 4 bytes."})
+    reader = MultipartReader(TYPE, PartLimits(value=5))
+    reader.feed(body)
+    assert len(reader.finish()[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["a value in latin-1", "a value said to be in latin-1", "base64", "a long value"])
+def test_the_field_that_is_to_blame_is_named(name: str) -> None:
+    assert list(refused(CORNERS[name][0]).fields) == ["a"]
 
 
 def test_a_long_name_is_not_shown_whole() -> None:

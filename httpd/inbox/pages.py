@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from json import dumps
 from typing import Any, NamedTuple
 
-from ..protocol.errors import reason_phrase
 from ..protocol.message import Response, json
 from ..site.answers import NOSNIFF
+from ..site.error_pages import problem
 from ..site.templates import bundled
 from .declared import TOKEN, Declaration, Field
 
 __all__ = ["Pages"]
-
-_PROBLEM = "application/problem+json"
 
 # A token is for one person, once.
 _LINES = (("Cache-Control", "no-store"), NOSNIFF)
@@ -107,11 +104,8 @@ class Pages:
     def problem(
         self, status: int, told: str, errors: Mapping[str, str], headers: Iterable[tuple[str, str]] = ()
     ) -> Response:
-        """It is not, and why (RFC 9457 §3.1)."""
-        about: dict[str, Any] = {"title": reason_phrase(status), "status": status, "detail": told}
-        if errors:
-            about["errors"] = [_error(name, error) for name, error in errors.items()]
-        return Response(dumps(about, ensure_ascii=False), status, [*_LINES, *headers], content_type=_PROBLEM)
+        """It is not, and why."""
+        return problem(status, told, errors, [*_LINES, *headers])
 
 
 def _look(field: Field) -> str:
@@ -134,8 +128,3 @@ def _number(value: int | Decimal) -> int | float:
     """A number as JSON has it: a whole one without a point."""
     return int(value) if value == int(value) else float(value)
 
-
-def _error(name: str, error: str) -> dict[str, str]:
-    """An error, and where it is in content that is JSON (RFC 6901)."""
-    pointer = "#/" + name.replace("~", "~0").replace("/", "~1") if name else "#"
-    return {"detail": error, "pointer": pointer} | ({"field": name} if name else {})

@@ -11,11 +11,12 @@ from typing import Generic, TypeVar
 
 from .errors import HTTPError
 from .form_check import FormCheck
-from .grammar import percent_decode
+from .grammar import OWS, late, percent_decode
 from .media_types import parse_media_type
 
 __all__ = [
-    "FORM_TYPES", "MAX_FIELDS", "MAX_NAME", "MAX_VALUE", "MULTIPART", "Form", "Named", "parse_form", "parse_query",
+    "FORM_TYPES", "MAX_FIELDS", "MAX_NAME", "MAX_VALUE", "MULTIPART", "Form", "Named", "field_fault", "is_multipart",
+    "parse_form", "parse_query", "shown",
 ]  # fmt: skip
 
 _T = TypeVar("_T")
@@ -26,9 +27,12 @@ MAX_FIELDS = 1_000
 MAX_NAME = 1_024
 # The longest value of a field, in decoded bytes: a long text fits. 413.
 MAX_VALUE = 1_048_576
+# How much of a name is shown to whoever has sent it, in characters.
+_SHOWN = 60
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+_MULTIPART = late(rf"(?i){OWS}{MULTIPART}{OWS}(?:;|\Z)")
 # What Accept says where another type was sent (RFC 9110 §15.5.16).
 FORM_TYPES = f"{URLENCODED}, {MULTIPART}"
 
@@ -131,17 +135,36 @@ def _urlencoded(data: bytes, max_fields: int, max_name: int, max_value: int) -> 
     for pair in data.split(b"&"):
         if pair:
             name, _, value = pair.partition(b"=")
-            yield _decoded(name, max_name, "name"), _decoded(value, max_value, "value")
+            field = _decoded(name, max_name, None)
+            yield field, _decoded(value, max_value, field)
 
 
-def _decoded(data: bytes, limit: int, what: str) -> str:
+def _decoded(data: bytes, limit: int, field: str | None) -> str:
+    """The value of a field; where that is not known yet, its name."""
     try:
         octets = percent_decode(data.replace(b"+", b" "))
         text = octets.decode()
     except UnicodeDecodeError:
-        raise HTTPError(400, f"The {what} of a form field is not UTF-8.") from None
+        raise field_fault(400, field, "is not UTF-8") from None
     except ValueError:
-        raise HTTPError(400, f"The {what} of a form field has a broken percent escape.") from None
+        raise field_fault(400, field, "has a broken percent escape") from None
     if len(octets) > limit:
-        raise HTTPError(413, f"The {what} of a form field is longer than {limit} bytes.")
+        raise field_fault(413, field, f"is longer than {limit} bytes")
     return text
+
+
+def field_fault(status: int, field: str | None, fault: str) -> HTTPError:
+    """The error for the value of a field, which it names for whoever shows it; None: for the name of one."""
+    if field is None:
+        return HTTPError(status, f"The name of a form field {fault}.")
+    return HTTPError(status, f"The value of the field {shown(field)} {fault}.", fields={field: f"This {fault}."})
+
+
+def shown(name: str) -> str:
+    """As much of a field's name as is shown to whoever has sent it."""
+    return repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")
+
+
+def is_multipart(content_type: str) -> bool:
+    """Whether content says that it is a form in parts, if only its boundary were one."""
+    return _MULTIPART.match(content_type) is not None

@@ -13,9 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 from .content import GeneratedContent, Yields
 from .errors import Promised, reason_phrase
 from .files import Files
-from .forms import MULTIPART, Form, parse_form, parse_query
+from .forms import Form, is_multipart, parse_form, parse_query
 from .grammar import NOT_IN_VALUE, TOKEN
-from .media_types import parse_media_type
 
 __all__ = [
     "SERVERS_OWN", "Content", "Head", "Headers", "Request", "Response", "html", "json", "redirect", "render_fields",
@@ -285,7 +284,7 @@ class Request:
 
     def _read_form(self) -> tuple[Form, Files]:
         content_type = self.head.headers.get("content-type")
-        if parse_media_type(content_type)[0] == MULTIPART:
+        if is_multipart(content_type):
             from .multipart import parse_multipart
 
             return parse_multipart(content_type, self.body)

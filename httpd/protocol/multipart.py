@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 
 from .errors import HTTPError
 from .files import File, Files, sane_name
-from .forms import FORM_TYPES, MAX_FIELDS, MAX_NAME, MAX_VALUE, MULTIPART, Form
+from .forms import (
+    FORM_TYPES,
+    MAX_FIELDS,
+    MAX_NAME,
+    MAX_VALUE,
+    MULTIPART,
+    Form,
+    field_fault,
+    is_multipart,
+    shown,
+)  # fmt: skip
 from .grammar import NOT_IN_VALUE, late
 from .media_types import parse_media_type
 
@@ -24,8 +34,6 @@ _BLOCK = 65_536
 # Of each part: how many lines its head may have (RFC 7578 knows three), and how long one may be, in bytes.
 _HEAD_LINES = 8
 _HEAD_LINE = 4_096
-# How much of a name is shown to whoever has sent it.
-_SHOWN = 60
 
 # boundary := 0*69<bchars> bcharsnospace                                                      (RFC 2046 §5.1.1)
 _BOUNDARY = late(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
@@ -44,8 +52,10 @@ class PartLimits(NamedTuple):
     files: int = 100
     # A field's name.
     name: int = MAX_NAME
+    # The value of a field that is text.
+    value: int = MAX_VALUE
     # All text together: it is held in memory.
-    text: int = MAX_VALUE
+    text: int = 2 * MAX_VALUE
     # Each file.
     file: float = math.inf
 
@@ -71,6 +81,7 @@ class MultipartReader:
         self._name = ""  # of the part that is read now
         self._file: File | None = None  # where it goes, if it is a file
         self._text: list[bytes] = []  # what it has, if it is text
+        self._value = 0  # how many bytes that are
         self._texts = 0  # bytes of text in all
         self._fields: list[tuple[str, str]] = []
         self._files: list[tuple[str, File]] = []
@@ -124,7 +135,7 @@ class MultipartReader:
             raise HTTPError(413, f"More than {limits.parts} parts in the form.")
         self._name = name = _name_of(segment, self._parts)
         if len(name.encode()) > limits.name:
-            raise HTTPError(413, f"The name of a form field is longer than {limits.name} bytes.")
+            raise field_fault(413, None, f"is longer than {limits.name} bytes")
         media_type = _type_of(segment, name)
         if segment.filename is None:
             self._file = None
@@ -137,12 +148,16 @@ class MultipartReader:
     def _take(self, data: bytes) -> None:
         """More of the present part."""
         if self._file is None:
+            self._value += len(data)
             self._texts += len(data)
+            if self._value > self._limits.value:
+                raise field_fault(413, self._name, f"is longer than {self._limits.value} bytes")
             if self._texts > self._limits.text:
                 raise HTTPError(413, f"The form has more than {self._limits.text} bytes of text.")
             self._text.append(data)
         elif self._file.size + len(data) > self._limits.file:
-            raise HTTPError(413, f"The file in {_shown(self._name)} is longer than {self._limits.file} bytes.")
+            told = f"is longer than {self._limits.file} bytes"
+            raise HTTPError(413, f"The file in {shown(self._name)} {told}.", fields={self._name: f"The file {told}."})
         else:
             self._file.write(data)
 
@@ -153,8 +168,9 @@ class MultipartReader:
         try:
             value = b"".join(self._text).decode()
         except UnicodeDecodeError:
-            raise HTTPError(400, f"The value of the field {_shown(self._name)} is not UTF-8.") from None
+            raise field_fault(400, self._name, "is not UTF-8") from None
         self._text.clear()
+        self._value = 0
         self._fields.append((self._name, value))
 
 
@@ -166,10 +182,9 @@ def parse_multipart(content_type: str, body: bytes) -> tuple[Form, Files]:
 
 
 def _boundary(content_type: str) -> str:
-    media_type, parameters = parse_media_type(content_type)
-    if media_type != MULTIPART:
+    if not is_multipart(content_type):
         raise HTTPError(415, f"A form in parts is sent as {MULTIPART}.", [("Accept", FORM_TYPES)])
-    boundary = parameters.get("boundary", "")
+    boundary = parse_media_type(content_type)[1].get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise HTTPError(400, "The form has no proper boundary (RFC 2046 §5.1.1).")
     return boundary
@@ -192,15 +207,16 @@ def _type_of(segment: Any, name: str) -> str:
     said = segment.header("Content-Type", "")
     media_type, parameters = parse_media_type(said)
     if said and not media_type:
-        raise HTTPError(400, f"The field {_shown(name)} has a Content-Type that is none.")
+        raise _part_fault(400, name, "has a Content-Type that is none.")
     if segment.header("Content-Transfer-Encoding", "").strip().lower() not in _PLAIN_CODINGS:
-        raise HTTPError(415, f"The field {_shown(name)} is encoded (RFC 7578 §4.7); send it as it is.")
+        raise _part_fault(415, name, "is encoded (RFC 7578 §4.7); send it as it is.")
     if segment.filename is None and media_type.startswith("multipart/"):
-        raise HTTPError(415, f"The field {_shown(name)} has parts of its own (RFC 7578 §4.3); send them one by one.")
+        raise _part_fault(415, name, "has parts of its own (RFC 7578 §4.3); send them one by one.")
     if segment.filename is None and parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise HTTPError(415, f"The field {_shown(name)} is not sent in UTF-8.")
+        raise _part_fault(415, name, "is not sent in UTF-8.")
     return media_type
 
 
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")
+def _part_fault(status: int, name: str, fault: str) -> HTTPError:
+    """The error for how the part of a field is sent."""
+    return HTTPError(status, f"The field {shown(name)} {fault}", fields={name: f"This {fault}"})

@@ -29,9 +29,12 @@ from ..net.wake import Full
 from ..net.watched import WatchedChat
 from ..protocol.errors import Blocking, HTTPError, Later, Promised, Refusal
 from ..protocol.head import RefusingParser, salvage
+from ..protocol.json_content import JSON
+from ..protocol.media_types import parse_media_type
 from ..protocol.message import Head, Request, Response, replaced
+from ..protocol.negotiation import best
 from ..site.answers import as_response
-from ..site.error_pages import error_response, excerpt
+from ..site.error_pages import KINDS, error_response, excerpt
 from ..site.templates import template_fault
 from ..site.uploads import Reader
 from .log import Log
@@ -452,7 +455,7 @@ class http_request_handler(WatchedChat):
     def error_page(self, head: Head, error: HTTPError) -> Response:
         """The page for what a site raised on purpose."""
         headers = replaced(error.headers, self.service.headers)
-        accept = head.headers.get("accept")
+        accept = _accept(head)
         return error_response(error.status, error.detail, accept=accept, headers=headers, fields=error.fields)
 
     def failed(self, head: Head, error: BaseException | None = None) -> Response:
@@ -467,7 +470,7 @@ class http_request_handler(WatchedChat):
             logger.debug("the same with its traceback", exc_info=error)
         else:
             logger.error("answering %s failed (request %s)", head.request_line, name, exc_info=error)
-        return error_response(500, accept=head.headers.get("accept"), headers=self.service.headers)
+        return error_response(500, accept=_accept(head), headers=self.service.headers)
 
     # ---- SEND_RESPONSE
 
@@ -774,3 +777,10 @@ def _check_length(response: Response) -> None:
     length = len(body) if isinstance(body, bytes) else getattr(body, "remaining", response.length)
     if length != response.length and response.length is not None:
         raise ValueError(f"the content has {length} bytes, not {response.length}")
+
+
+def _accept(head: Head) -> str:
+    """What a client would be told in; who does not mind, and has sent JSON, gets JSON."""
+    accept = head.headers.get("accept")
+    sends_json = parse_media_type(head.headers.get("content-type"))[0] == JSON
+    return JSON if sends_json and best(accept, (JSON, *KINDS)) == JSON else accept

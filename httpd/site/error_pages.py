@@ -16,12 +16,12 @@ from ..protocol.message import Response, html, json, replaced, text
 from ..protocol.negotiation import best, varying
 from .answers import NOSNIFF
 
-__all__ = ["KINDS", "Excerpt", "error_response", "excerpt", "visible"]
+__all__ = ["KINDS", "Excerpt", "error_response", "excerpt", "problem", "visible"]
 
 logger = Reporter("httpd.site")
 
 # What an error can be said in; of equals the first is the most welcome.
-KINDS = ("text/html", "application/json", "text/plain")
+KINDS = ("text/html", "application/json", "application/problem+json", "text/plain")
 # A scanner gets many errors of few kinds: that many are kept ready.
 _READY = 128
 # What the client made long is not worth keeping.
@@ -149,8 +149,8 @@ def _made(
 ) -> Response:
     headers = varying(replaced([NOSNIFF], headers), "Accept")
     kind = best(accept, KINDS)
-    if kind == "application/json":
-        return json(_as_json(status, detail, refusal, guilty, fields or {}), status, headers)
+    if kind in KINDS[1:3]:
+        return problem(status, detail, fields or {}, headers, _about(refusal, guilty))
     if kind == "text/html":
         try:
             return html(_as_html(status, detail, refusal, guilty, fields or {}), status, headers)
@@ -159,19 +159,40 @@ def _made(
     return text(_as_text(status, detail, refusal, guilty, fields or {}), status, headers)
 
 
-def _as_json(
-    status: int, detail: str, refusal: Refusal | None, guilty: Excerpt | None, fields: Mapping[str, str]
-) -> dict[str, object]:
-    page: dict[str, object] = {"status": status, "reason": reason_phrase(status), "detail": detail}
-    if refusal is not None:
-        page |= {"rule": refusal.rule, "start": refusal.start, "length": refusal.length}
-        if address := _section_address(refusal.rule):
-            page["section"] = address
-        if guilty is not None:
-            page |= {"guilty": guilty.guilty[:_GUILTY], "line": guilty.line, "carets": guilty.carets}
+def problem(
+    status: int,
+    detail: str,
+    fields: Mapping[str, str],
+    headers: Iterable[tuple[str, str]] = (),
+    more: Mapping[str, object] = {},
+) -> Response:
+    """What went wrong, for a program (RFC 9457 §3.1): `fields` has a sentence for each that is to blame, `more` are
+    further members.
+    """
+    about = {"title": reason_phrase(status), "status": status, "detail": detail, **more}
     if fields:
-        page["errors"] = [{"field": name, "detail": told} for name, told in fields.items()]
-    return page
+        about["errors"] = [_error(name, told) for name, told in fields.items()]
+    made = json(about, status, headers)
+    made.headers[0] = ("Content-Type", KINDS[2])
+    return made
+
+
+def _error(name: str, told: str) -> dict[str, str]:
+    """An error, and where it is in content that is JSON (RFC 6901); "" is with no field."""
+    pointer = "#/" + name.replace("~", "~0").replace("/", "~1") if name else "#"
+    return {"detail": told, "pointer": pointer} | ({"field": name} if name else {})
+
+
+def _about(refusal: Refusal | None, guilty: Excerpt | None) -> dict[str, object]:
+    """What a program is told of a refusal besides."""
+    if refusal is None:
+        return {}
+    about: dict[str, object] = {"rule": refusal.rule, "start": refusal.start, "length": refusal.length}
+    if address := _section_address(refusal.rule):
+        about["section"] = address
+    if guilty is not None:
+        about |= {"guilty": guilty.guilty[:_GUILTY], "line": guilty.line, "carets": guilty.carets}
+    return about
 
 
 def _as_html(

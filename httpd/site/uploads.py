@@ -20,7 +20,7 @@ from typing import BinaryIO, Protocol
 
 from ..protocol.errors import HTTPError
 from ..protocol.files import File, Files
-from ..protocol.forms import MULTIPART, Form
+from ..protocol.forms import MULTIPART, Form, is_multipart
 from ..protocol.media_types import parse_media_type
 from ..protocol.message import Head
 from ..protocol.multipart import MultipartReader, PartLimits
@@ -185,7 +185,7 @@ class Body:
         if head.content_length > self.size:
             raise HTTPError(413, f"More than {self.size} bytes of content; that is the most for this address.")
         content_type = head.headers.get("content-type")
-        media_type = parse_media_type(content_type)[0]
+        media_type = MULTIPART if is_multipart(content_type) else parse_media_type(content_type)[0]
         if self.types and media_type not in self.types:
             wanted = ", ".join(self.types)
             raise HTTPError(415, f"This address takes {wanted}.", [("Accept", wanted)])

@@ -693,16 +693,12 @@ class http_request_handler(WatchedChat):
 
     # ---- the end
 
-    def finish(self, reusable: bool = False) -> None:
-        """The server stops: an idle connection closes now, another after the answer it waits for.
-
-        Those that are kept and `reusable` may send a last request, until they `take_leave`.
-        """
+    def finish(self) -> None:
+        """The server stops: an idle connection closes now, another after the answer it waits for."""
         if self.idle:
-            if not reusable:
-                self.close()
+            self.close()
         elif self.state is SEND_RESPONSE:
-            if self._persistent and not reusable:
+            if self._persistent:
                 # It was told otherwise, so its next request may be under way.
                 self._persistent = False
                 self._must_linger = True
@@ -712,6 +708,13 @@ class http_request_handler(WatchedChat):
     def idle(self) -> bool:
         """Whether nothing has come of a next request."""
         return self.state is READ_HEADER and not self._received
+
+    def make_way(self) -> None:
+        """Another server goes on: what has no end by itself ends; a kept connection may send a last request, until it
+        is to `take_leave`.
+        """
+        if self.state is SEND_RESPONSE:
+            self._finish_content()
 
     def take_leave(self, since: float) -> None:
         """A connection closes that is idle since then, of a server that has waited for a last request: one that has

@@ -349,7 +349,7 @@ class Server:
         for listener in self._listeners:
             listener.leave()
         for channel in self._handlers():
-            channel.finish(reusable=reuse_time > 0)
+            channel.make_way() if reuse_time else channel.finish()
         if reuse_time:
             self.timers.call_later(reuse_time, self._take_leave, reuse_time)
         elif self.proxies is not None:

@@ -119,3 +119,19 @@ def test_its_code_is_reached_from_the_first_page() -> None:
     """What a reader looks for has its heading."""
     for heading in ("## Use it", "### Moving an asyncore program to a new Python", "## Read it", "## What it refuses"):
         assert f"\n{heading}\n" in README
+
+
+def test_each_feature_that_it_claims_leads_to_its_tests() -> None:
+    """A cell of ours is "no", or leads to the tests of what it says: as many as it says things."""
+    found = re.search(r"<!-- features -->\n(.*?)\n<!-- /features -->", README, re.DOTALL)
+    assert found
+    _, _, *rows = found[1].splitlines()
+    for row in rows:
+        feature, ours, *others = [cell.strip() for cell in row.strip("|").split("|")]
+        for part in ours.split("; "):
+            link = re.fullmatch(r"\[[^]]+\]\((tests/test_\w+\.py)\)", part)
+            assert link or part in ("no", "yes"), feature
+            assert not link or "\ndef test_" in (TOP / link[1]).read_text(encoding="utf-8"), feature
+        assert "](" in ours or set(ours.split("; ")) == {"no"}, f"{feature}: nothing shows it"
+        assert len(others) == 7
+        assert all(others), feature

@@ -24,32 +24,39 @@ STATES = {
 }
 """What ends the input that a state waits for, and what the state is."""
 
-METHODS = {
+METHODS: dict[str, Any] = {
     "channel:accepted": "__init__",
     "channel:received": "recv",
     "channel:blocked recv": "_not_received",
     "channel:blocked send": "_not_sent",
     "channel:eof": "handle_eof",
     "channel:timed_out": "give_up",
-    "channel:error": "handle_error",
+    "channel:error recv": "_not_received",
+    "channel:error send": "_not_sent",
+    "channel:error poll": "handle_close",
+    "channel:error step": "handle_error",
     "channel:told finish": "finish",
     "channel:told close": "close",
     "channel:told cut": "cut",
     "channel:told turn_away": "turn_away",
     "channel:told must_speak_tls": "must_speak_tls",
     "channel:told wake": "wake",
-    "channel:told work_done": "work_done",
-    "channel:sent": "ac_send",
-    "channel:interest": "interest_changed",
+    "channel:told work_done": ("work_done", "found_out"),
+    "channel:sent": ("ac_send", "ac_send_pieces", "ac_send_file"),
+    "channel:interest": ("interest_changed", "__init__"),
     "channel:closed": "close",
     "chat:terminator_set": "set_terminator",
     "chat:scanned": "ac_scan",
     "chat:collected": "collect_incoming_data",
     "chat:terminator_found": "found_terminator",
     "chat:pushed": "push_with_producer",
-    "chat:refilled": "ac_refill",
+    "chat:pushed bytes": ("push", "ac_enqueue"),
+    "chat:refilled": ("ac_refill", "ac_send_file"),
+    # Bytes are their own producer, and give all when they are pushed.
+    "chat:refilled bytes": ("push", "ac_enqueue"),
     "chat:close_when_done": "close_when_done",
     "chat:discarded": "linger",
+    "chat:discarded nothing more is read": "collect_incoming_data",
     "http:state_changed": "set_state",
     "http:request_line": parse_head,
     "http:field_line": parse_head,
@@ -59,10 +66,14 @@ METHODS = {
     "app:routed": "answer",
     "app:returned": "answer",
     "app:postponed": "answer",
-    "app:raised": "failed",
+    "app:raised": ("error_page", "failed"),
     "loop:polled": asyncore.poll,
 }
-"""The method that an event records, by the event's name, or by its name and which of several it was."""
+"""The method that an event records, or those of which it is one.
+
+By the event's name and, where that does not tell, by what it says first: its `op`, `what` or `why`, or its producer's
+kind.
+"""
 
 _TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
@@ -75,7 +86,10 @@ def about() -> dict[str, Any]:
             {"name": state.value, "terminator": STATES[state][0], "sentence": STATES[state][1]} for state in State
         ],
         "table": {state.value: [after.value for after in State if after in TABLE[state]] for state in State},
-        "methods": {event: _source(method) for event, method in METHODS.items()},
+        "methods": {
+            event: [*map(_source, methods if isinstance(methods, tuple) else (methods,))]
+            for event, methods in METHODS.items()
+        },
     }
 
 

@@ -14,12 +14,15 @@ export class Source {
   }
 
   show({ name, data }) {
-    const method = this.methods[`${name} ${data.what ?? data.op}`] ?? this.methods[name];
-    if (method === this.shown && this.code.textContent) return;
-    this.shown = method;
-    this.title.textContent = method?.name ?? "";
-    this.where.textContent = method?.line ? `${method.file}, line ${method.line}` : "";
-    this.code.replaceChildren(...(method?.source ? listed(method) : ["This event is not a method of the channel."]));
+    const kind = data.what ?? data.op ?? data.why ?? data.producer?.split("#")[0];
+    const methods = this.methods[`${name} ${kind}`] ?? this.methods[name] ?? [];
+    if (methods === this.shown) return;
+    this.shown = methods;
+    this.title.textContent = methods.map((method) => method.name).join(", or ");
+    const places = methods.filter((method) => method.line).map((method) => `${method.file}, line ${method.line}`);
+    this.where.textContent = places.join("; ");
+    const source = methods.filter((method) => method.source).flatMap((method) => [...listed(method), "\n"]);
+    this.code.replaceChildren(...(source.length ? source : ["This event is not a method of the channel."]));
   }
 }
 

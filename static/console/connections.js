@@ -20,7 +20,7 @@ const rows = document.querySelector(".connections tbody");
 const none = document.querySelector(".none");
 
 const names = element("ol", { class: "lane-names" });
-const picture = element("div", { class: "lane-picture", tabindex: "0", role: "img", "aria-label": "The lanes; the table below says the same in words." });
+const picture = element("div", { class: "lane-picture", tabindex: "0", role: "region", "aria-label": "The lanes; the table below says the same in words." });
 const pause = element("button", { type: "button", "aria-pressed": "false", onclick: toggle }, "Hold still");
 list.append(names, picture);
 status.after(pause);

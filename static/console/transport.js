@@ -26,7 +26,7 @@ export class Transport {
       button("▶", "Forward", () => this.#by(1), "ArrowRight"),
       button("▶|", "Last step", () => this.#go(events.length - 1), "End", "far"),
       this.pace,
-      button("Next state", "Next change of the state", () => this.#next_state(), "s"),
+      button("Next state", "Next state: where it changes next", () => this.#next_state(), "s"),
       this.predict_button,
     );
   }

@@ -14,14 +14,14 @@ function tell(text, on) {
   telling.classList.toggle("on", on);
 }
 
-// Who has come to a link with the keyboard stays there.
+// Who has come to a link, or to a table that is too wide, with the keyboard stays there.
 function replace(html) {
-  const links = () => [...live.querySelectorAll("a")];
-  const at = links().indexOf(document.activeElement);
+  const reached = () => [...live.querySelectorAll("a, .wide")];
+  const at = reached().indexOf(document.activeElement);
   const scrolled = [...live.querySelectorAll(".wide")].map((box) => box.scrollLeft);
   live.innerHTML = html;
   live.querySelectorAll(".wide").forEach((box, number) => { box.scrollLeft = scrolled[number] ?? 0; });
-  if (at >= 0) links()[at]?.focus({ preventScroll: true });
+  if (at >= 0) reached()[at]?.focus({ preventScroll: true });
 }
 
 hold.hidden = false;

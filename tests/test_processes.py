@@ -221,6 +221,20 @@ def test_ctrl_c_at_a_terminal_reaches_all_processes_and_still_finishes_answers(s
     assert served.process.wait(30) == 0
 
 
+def test_a_whole_group_that_is_told_to_end_starts_nobody(folder: Path) -> None:
+    command = [sys.executable, "-m", "httpd", "--workers", "2", "--port", "0"]
+    env = {**os.environ, "PYTHONPATH": python_path()}
+    for _ in range(4):
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=folder, env=env
+        ) as parent:
+            assert parent.stderr is not None
+            assert parent.stderr.readline().startswith("httpd: serving at ")
+            os.killpg(parent.pid, signal.SIGTERM)
+            assert parent.stderr.read() == ""
+            assert parent.wait(30) == 0
+
+
 def test_workers_end_with_their_parent(served: Workers) -> None:
     pids = served.pids
     served.process.kill()

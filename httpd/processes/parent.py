@@ -76,6 +76,7 @@ class Parent:
         self._said: dict[str, None] = {}
         self._ask_every = _ASK_EVERY
         self._status: int | None = None
+        self._told_to_stop = False
 
     def run(self) -> int:
         """Run until told to stop; the exit status."""
@@ -109,17 +110,17 @@ class Parent:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        stop, reload = self._stop, self._supervisor.reload
-        meanings: dict[int, Callable[[], None]] = {
+        stop, reload = self._stop_soon, self._later(self._supervisor.reload)
+        meanings: dict[int, Callable[[int, object], None]] = {
             signal.SIGTERM: stop,
             signal.SIGINT: stop,
-            signal.SIGUSR1: self._reopen_logs,
-            signal.SIGCHLD: self._reap,
+            signal.SIGUSR1: self._later(self._reopen_logs),
+            signal.SIGCHLD: self._later(self._reap),
         }
         # Ignored, as nohup has it, it stays so; a terminal that is gone takes its programs along.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             meanings[signal.SIGHUP] = stop if sys.stderr and sys.stderr.isatty() else reload
-        before = {number: signal.signal(number, self._later(meaning)) for number, meaning in meanings.items()}
+        before = {number: signal.signal(number, meaning) for number, meaning in meanings.items()}
         try:
             yield
         finally:
@@ -129,6 +130,11 @@ class Parent:
     def _later(self, meaning: Callable[[], None]) -> Callable[[int, object], None]:
         """A signal handler that has the loop do it: a signal comes in the midst of anything."""
         return lambda number, frame: self._interests.call(meaning)
+
+    def _stop_soon(self, number: int, frame: object) -> None:
+        """Known at once: workers that are told together with us, as a whole group is, make way for nobody."""
+        self._told_to_stop = True
+        self._interests.call(self._stop)
 
     def _stop(self) -> None:
         self._notifier.say(STOPPING=1, STATUS="finishing the answers under way")
@@ -165,7 +171,7 @@ class Parent:
             self._supervisor.failed(pid, text)
         elif word == ALIVE:
             self._supervisor.alive(pid)
-        elif word == LEAVING:
+        elif word == LEAVING and not self._told_to_stop:
             self._supervisor.leaving(pid)
         elif word == SAYS and text not in self._said and len(self._said) < 100:
             # All of them find the same; and where the server is comes first.

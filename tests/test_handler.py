@@ -220,7 +220,7 @@ def test_an_error_that_the_site_raises_keeps_the_connection(status: int) -> None
 
     exchange = Exchange([get("/", "Accept: application/json"), GET], site)
     first, second = exchange.answers()
-    assert (first.status, first["x-why"], first["content-type"]) == (status, "because", "application/json")
+    assert (first.status, first["x-why"], first["content-type"]) == (status, "because", "application/problem+json")
     assert first.keeps_alive
     assert second["content-type"].startswith("text/html")
 
@@ -538,7 +538,7 @@ def test_a_refusal_ends_the_connection_without_losing_the_answer() -> None:
     ("accept", "kind"),
     [
         ("", "text/html; charset=utf-8"),
-        ("Accept: application/json\r\n", "application/json"),
+        ("Accept: application/json\r\n", "application/problem+json"),
         ("Accept: text/plain\r\n", "text/plain; charset=utf-8"),
     ],
 )

@@ -170,7 +170,7 @@ def page_of(fault: Fault, case: Case, accept: str) -> tuple[str, Refusal]:
     return bytes(response.body).decode(), verdict
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/plain"])
+@pytest.mark.parametrize("accept", ["application/problem+json", "text/plain"])
 def test_what_stands_before_a_fault_chooses_the_kind_of_page(accept: str) -> None:
     """What stands behind it does not: it may not have come yet."""
     asks = f"Accept: {accept}"
@@ -200,7 +200,7 @@ def test_the_page_names_the_rule_and_shows_the_guilty_bytes(fault: Fault, case: 
 
 @every_page
 def test_json_says_the_same(fault: Fault, case: Case) -> None:
-    body, verdict = page_of(fault, case, "application/json")
+    body, verdict = page_of(fault, case, "application/problem+json")
     told = json.loads(body)
     assert (told["status"], told["rule"], told["detail"]) == (fault.status, fault.rule, fault.reason)
     assert (told["start"], told["length"]) == (verdict.start, verdict.length)

@@ -25,7 +25,7 @@ from httpd.site.zip import Zip
 
 from .exchange import Exchange, get
 from .factories import Keeping, request
-from .kernel import descriptors
+from .kernel import descriptors, resident
 from .live import LiveServer
 from .tools import needs
 
@@ -446,12 +446,6 @@ def test_a_zip_of_more_bytes_than_four_bytes_count(tmp_path: Path) -> None:
 # ---- a gigabyte
 
 
-def resident(pid: int) -> int:
-    """KiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1])
-
-
 @pytest.mark.slow
 @pytest.mark.tools
 @pytest.mark.parametrize("kind", KINDS)
@@ -477,7 +471,7 @@ def test_a_gigabyte_takes_no_memory_and_keeps_nobody_waiting(tmp_path: Path, kin
                 most = max(most, resident(server.pid))
         took = time.monotonic() - began
         assert whole.returncode == 0
-    assert most - before < 4_096
+    assert most - before < 4 << 20
     assert answered > 5
     # The program's own start is most of it; without slices it would be all the time that the archive takes.
     assert slowest < took / 2

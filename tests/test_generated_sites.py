@@ -75,16 +75,19 @@ def sphinx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def crawl(page: Page, start: str) -> dict[str, int]:
-    """The status of every address below `start` that some page links to, the pages read in the browser."""
+    """The status of every address below `start` that some page links to, the pages read in the browser.
+
+    A redirect is one, too: a site that needs them has links that are not right.
+    """
     found: dict[str, int] = {}
     todo = [start]
     while todo:
         address = todo.pop()
         if address in found or not address.startswith(start):
             continue
-        answer = page.request.get(address)
+        answer = page.request.get(address, max_redirects=0)
         found[address] = answer.status
-        if answer.headers["content-type"].startswith("text/html"):
+        if answer.headers.get("content-type", "").startswith("text/html"):
             page.goto(address, wait_until="networkidle")
             todo += [urldefrag(link).url for link in page.evaluate(LINKS)]
     return found
@@ -122,4 +125,4 @@ def test_a_site_of_sphinx(browser: Browser, sphinx: LiveServer) -> None:
 
 def nothing_missed(server: LiveServer) -> None:
     """Whatever scripts and styles asked for, too, was there."""
-    assert set(re.findall(r'HTTP/1\.[01]" (\d{3}) ', server.log)) <= {"200", "206", "304", "308"}
+    assert set(re.findall(r'HTTP/1\.[01]" (\d{3}) ', server.log)) <= {"200", "206", "304"}

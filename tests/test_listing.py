@@ -252,6 +252,8 @@ def various(tmp_path: Path) -> Path:
         ("", "x y a b9 b10 C"),
         ("sort=name", "x y a b9 b10 C"),
         ("order=desc", "y x C b10 b9 a"),
+        ("sort=&order=&filter=", "x y a b9 b10 C"),
+        ("sort=&order=desc", "y x C b10 b9 a"),
         ("sort=size", "x y a C b9 b10"),
         ("sort=size&order=desc", "x y b9 b10 C a"),
         ("sort=date&order=asc", "y x b10 b9 a C"),

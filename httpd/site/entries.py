@@ -84,8 +84,11 @@ class View(NamedTuple):
 
     @classmethod
     def of(cls, query: Form) -> View:
-        """What `?sort=size&order=desc&filter=text` asks for.  Raises HTTPError 400 for another sort or order."""
-        sort, order = query.get("sort", "name"), query.get("order", "asc")
+        """What `?sort=size&order=desc&filter=text` asks for; an empty one is none.
+
+        Raises HTTPError 400 for another sort or order.
+        """
+        sort, order = query.get("sort") or "name", query.get("order") or "asc"
         if sort not in _SORTS or order not in ("asc", "desc"):
             raise HTTPError(400, "A listing is sorted by name, size or date, and its order is asc or desc.")
         return cls(sort, order == "desc", query.get("filter").strip())

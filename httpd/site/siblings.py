@@ -1,9 +1,10 @@
 """The encoded forms of a file that lie beside it: `style.css.br`, `.zst` and `.gz` beside `style.css`.
 
-A *sibling* is the same representation with a content coding (RFC 9110 §8.4), made beforehand, by `httpd compress` or by
-whatever built the site.  It counts as long as it is not older than its original: so it does not if the original was
-changed since.  But where an original is taken back to an earlier state, with the time of that, nothing on the disk tells
-that the sibling is of the later one, for many tools give their siblings a later time.  It must be made anew.
+A *sibling* is the same representation with a content coding (RFC 9110 §8.4), made beforehand, by `httpd compress` or
+by whatever built the site.  It counts as long as it is not older than its original: whoever changes the original and
+forgets the sibling loses some bytes of traffic, and nothing else.  But where an original is taken back to an earlier
+state, with the time of that, nothing on the disk tells that the sibling is of the later one, for many tools give their
+siblings a later time.  It must be made anew.
 """
 
 from __future__ import annotations

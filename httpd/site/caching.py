@@ -1,8 +1,9 @@
 """How long an answer may be kept: Cache-Control by a file's name and type (RFC 9111 §5.2.2).
 
 Three answers.  What has an address of its own, pages, feeds, data, and the scripts that browsers themselves look for
-anew, is asked about every time.  What a build tool has named after its content never changes: a year.  The rest: an
-hour.
+anew, is asked about every time, also where there seems to be a hash in its name: data are named after what they are
+about, as often as not by a hexadecimal number.  What a build tool has named after its content never changes: a year.
+The rest: an hour.
 
 Whether a name has a *content hash* in it can only be guessed, and the two errors are not alike.  A hash that is not
 seen costs a request an hour; a name wrongly taken for one stays in browsers for a year, and nobody can call it back.
@@ -32,9 +33,15 @@ _WORKER = late(
     r"(?i:(?:[\w.-]*[-_.])?(?:sw|service[-_]?worker)|registersw|ngsw-worker|safety-worker|worker-basic|OneSignalSDK\w*Worker)"
     r"(?i:\.min)?\.m?js"
 )
-# What build tools name after its content.
-_BUILT = ("text/css", "text/javascript", "application/wasm", "image/", "font/", "audio/", "video/")
+# What build tools name after its content.  Of other kinds people keep what is named after something else: a release
+# after its commit, data after what they are about.
+_BUILT = (
+    "text/css", "text/javascript", "application/wasm", "application/pdf", "application/vnd.ms-fontobject", "image/",
+    "font/", "audio/", "video/", "model/",
+)  # fmt: skip
 _CODE = ("text/css", "text/javascript")
+# The map of a script or style, whose name it has: JSON, but nobody keeps its address.
+_MAP = late(r".+\.(?:c|m)?(?:js|css)\.map")
 
 # A checksum in hexadecimal: 8 digits of one, or all 128 of a SHA-512.
 _HEX = late(r"[0-9a-f]{8,128}|[0-9A-F]{16,128}")
@@ -53,6 +60,8 @@ _WORDS = late(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 def cache_control(name: str, media_type: str) -> str:
     """The value of Cache-Control for a file of that name and Content-Type."""
     kind = media_type.partition(";")[0]
+    if _MAP.fullmatch(name) and has_content_hash(name, capitals=True):
+        return IMMUTABLE
     if kind in _ADDRESSES or (kind == "text/javascript" and _WORKER.fullmatch(name)):
         return REVALIDATE
     if kind.startswith(_BUILT) and has_content_hash(name, capitals=kind in _CODE):

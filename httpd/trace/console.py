@@ -11,8 +11,8 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Iterator
+from itertools import groupby, islice
 from typing import Any
 
 from ..net.addresses import unbracketed
@@ -27,7 +27,7 @@ from ..site.router import Router
 from ..site.static import StaticFiles
 from ..site.templates import bundled
 from .about import about
-from .events import Closed, Event, Received, RequestLine, Sent, StateChanged, Trace
+from .events import Closed, Event, Received, Refused, RequestLine, Sent, StateChanged, Trace
 from .feed import Feed
 from .lab import Doors, Lab, read_experiment
 from .lessons import Anchor, Lesson
@@ -238,10 +238,18 @@ def summary(trace: Trace) -> dict[str, Any]:
         "bytes_in": _reached(events, Received),
         "bytes_out": _reached(events, Sent),
         "state": next((one.what.new for one in reversed(events) if type(one.what) is StateChanged), "read header"),
-        "requests": [
-            f"{one.what.method} {one.what.target} {one.what.version}" for one in events if type(one.what) is RequestLine
-        ][:_MOST_REQUESTS],
+        "requests": list(islice(_asked(events), _MOST_REQUESTS)),
     }
+
+
+def _asked(events: list[Event]) -> Iterator[str]:
+    """What was asked for, or refused before it was known."""
+    for event in events:
+        what = event.what
+        if type(what) is RequestLine:
+            yield f"{what.method} {what.target} {what.version}"
+        elif type(what) is Refused:
+            yield f"refused, {what.status}"
 
 
 def _reached(events: list[Event], kind: type[Received] | type[Sent]) -> int:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from ..net.timers import Timers
 from ..protocol.errors import HTTPError, reason_phrase
 from .events import Event, Received, Refused, Responded, Trace, TraceHead
 from .laws import Broken, check_cut
-from .probe import Manner, Probe
+from .probe import Ending, Manner, Probe
 from .replay import cut, every_cut, one_by_one
 from .sentences import sentence
 from .store import Store
@@ -29,15 +29,14 @@ MOST_EVERY_CUT = 2_048
 # How many experiments are remembered, and for how long one goes on, in seconds.
 MOST_KEPT = 8
 MOST_SECONDS = 60.0
-# How much of an answer is shown.
-_SHOWN = 4_096
 # Into how many pieces chance cuts at the most.
 _MOST_RANDOM = 12
 
 _DATE = re.compile(rb"(?<=\r\nDate: )[^\r]*(?=\r\n)")
 
-_MODES = ("cuts", "one-byte", "random", "every-cut")
 _Mode = Literal["cuts", "one-byte", "random", "every-cut"]
+_MODES: tuple[_Mode, ...] = get_args(_Mode)
+_ENDINGS: tuple[Ending, ...] = get_args(Ending)
 
 
 class Experiment(NamedTuple):
@@ -80,12 +79,14 @@ def read_experiment(value: Any) -> Experiment:
     seed = value.get("seed", 0)
     if not _is_number(seed, 0, 1 << 32):
         raise _wrong("The seed is a number.")
-    leaves_after = value.get("hang_up")
-    if leaves_after is not None:
-        if not _is_number(leaves_after, 1, MOST_BYTES):
-            raise _wrong("The client hangs up after a number of bytes, one at least.")
-        text = text[:leaves_after]
-    manner = _slowness(value.get("slow"))._replace(leaves=leaves_after is not None)
+    ends = value.get("ends", "half-close")
+    if ends not in _ENDINGS:
+        raise _wrong(f"The client ends in one of these ways: {', '.join(_ENDINGS)}.")
+    if ends == "leaves":
+        if not _is_number(after := value.get("after"), 1, MOST_BYTES):
+            raise _wrong("The client leaves after a number of bytes, one at least.")
+        text = text[:after]
+    manner = _slowness(value.get("slow"))._replace(ends=ends)
     return Experiment(text.encode("latin-1"), mode, tuple(cuts), seed, manner)
 
 
@@ -294,7 +295,7 @@ def _verdict(events: Iterable[Event]) -> dict[str, Any]:
 
 
 def _side(probe: Probe) -> dict[str, Any]:
-    """One of the two conversations: the pieces that were received, what was understood, the answer's beginning."""
+    """One of the two conversations: the pieces that were received, what was understood, how long the answer was."""
     assert probe.trace is not None
     events = probe.trace.events
     received = [event.what for event in events if type(event.what) is Received]
@@ -306,6 +307,5 @@ def _side(probe: Probe) -> dict[str, Any]:
             for event in events
             if event.name.startswith("http:")
         ],
-        "answer": probe.output[:_SHOWN].decode("latin-1"),
         "answer_length": probe.length,
     }

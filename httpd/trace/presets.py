@@ -1,6 +1,7 @@
 """Requests to begin with in the lab: good ones, and for each rule some that break it.
 
-They are few, and chosen to be looked at.  What the server refuses in all is a table of the tests, and the README's.
+They are chosen to be looked at: one or two for each thing that is refused, under the rule that the refusal names.  All
+that is refused is a table of the tests, which hold the two together, and a page of the README.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Case(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The cases of one rule."""
+    """The cases of one rule, the one that their refusal names; "" for what is good."""
 
     rule: str
     title: str
@@ -41,7 +42,7 @@ def _post(lines: str, content: str = "") -> str:
 
 PRESETS = (
     Group(
-        "RFC 9112 §2.1",
+        "",
         "A good request",
         (
             Case("a page", _get("Connection: close\r\n"), 0),
@@ -58,38 +59,114 @@ PRESETS = (
             Case("LF without CR", "GET / HTTP/1.1\nHost: localhost\r\n\r\n"),
             Case("CR without LF, in a value", _get("A: b\rTransfer-Encoding: chunked\r\n")),
             Case("a space before the first field", "GET / HTTP/1.1\r\n Host: localhost\r\n\r\n"),
+            Case("three empty lines before it", "\r\n\r\n\r\n" + _get()),
         ),
+    ),
+    Group(
+        "RFC 9112 §2.3",
+        "The version",
+        (
+            Case("a space in the target", _get(first="GET /a b HTTP/1.1")),
+            Case("a version in lower case", _get(first="GET / http/1.1")),
+        ),
+    ),
+    Group(
+        "RFC 9110 §15.6.6",
+        "Other versions",
+        (Case("HTTP/2.0", _get(first="GET / HTTP/2.0"), 505),),
+    ),
+    Group(
+        "RFC 9112 §C.1",
+        "No version at all",
+        (Case("HTTP/0.9", "GET /\r\n\r\n"),),
     ),
     Group(
         "RFC 9112 §3",
         "The request-line",
         (
-            Case("two spaces after the method", _get(first="GET  / HTTP/1.1")),
-            Case("a space in the target", _get(first="GET /a b HTTP/1.1")),
-            Case("NUL in the target", _get(first="GET /a\0b HTTP/1.1")),
-            Case("a broken escape", _get(first="GET /a%zz HTTP/1.1")),
-            Case("HTTP/2.0", _get(first="GET / HTTP/2.0"), 505),
             Case("the hello of TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a hello\r\n\r\n"),
+            Case("a comma in the method", _get(first="GE,T / HTTP/1.1")),
+            Case("a method alone", _get(first="GET")),
+            Case("two spaces after the method", _get(first="GET  / HTTP/1.1")),
+            Case("two spaces after the target", _get(first="GET /  HTTP/1.1")),
+            Case("NUL in the target", _get(first="GET /a\0b HTTP/1.1")),
+            Case("a word after the version", _get(first="GET / HTTP/1.1 x")),
+            Case("a long request-line", _get(first=f"GET /{'a' * 9000} HTTP/1.1"), 414),
         ),
+    ),
+    Group(
+        "RFC 9112 §3.1",
+        "The method",
+        (Case("a space first", " " + _get()),),
     ),
     Group(
         "RFC 9112 §3.2",
         "Whom it is for",
         (
+            Case("no target", _get(first="GET ")),
+            Case("a relative path", _get(first="GET a/b HTTP/1.1")),
             Case("no Host", "GET / HTTP/1.1\r\nA: b\r\n\r\n"),
             Case("two Hosts", _get("Host: example.com\r\n")),
             Case("markup for a Host", "GET / HTTP/1.1\r\nHost: <script>alert(1)</script>\r\n\r\n"),
         ),
     ),
     Group(
+        "RFC 9112 §3.2.3",
+        "A host and a port",
+        (Case("CONNECT without a port", _get(first="CONNECT a.example HTTP/1.1")),),
+    ),
+    Group(
+        "RFC 9112 §3.2.4",
+        "All of the server",
+        (Case("* for a GET", _get(first="GET * HTTP/1.1")),),
+    ),
+    Group(
+        "RFC 9110 §9.3.6",
+        "Proxies",
+        (Case("CONNECT", _get(first="CONNECT a.example:443 HTTP/1.1"), 501),),
+    ),
+    Group(
+        "RFC 3986 §2.1",
+        "Escapes",
+        (
+            Case("a broken escape", _get(first="GET /a%zz HTTP/1.1")),
+            Case("an escaped NUL", _get(first="GET /a%00 HTTP/1.1")),
+        ),
+    ),
+    Group(
         "RFC 9112 §5",
         "Field lines",
         (
-            Case("a space before the colon", _get("name : value\r\n")),
             Case("no colon", _get("field\r\n")),
-            Case("a folded line", _get("A: b\r\n folded\r\n")),
-            Case("NUL in a value", _get("A: b\0c\r\n")),
-            Case("a bracket in a name", _get("na(me: value\r\n")),
+            Case("no name", _get(": value\r\n")),
+        ),
+    ),
+    Group(
+        "RFC 9112 §5.1",
+        "Before the colon",
+        (Case("a space before the colon", _get("name : value\r\n")),),
+    ),
+    Group(
+        "RFC 9112 §5.2",
+        "Folded lines",
+        (Case("a folded line", _get("A: b\r\n folded\r\n")),),
+    ),
+    Group(
+        "RFC 9110 §5.1",
+        "Field names",
+        (Case("a bracket in a name", _get("na(me: value\r\n")),),
+    ),
+    Group(
+        "RFC 9110 §5.5",
+        "Field values",
+        (Case("NUL in a value", _get("A: b\0c\r\n")),),
+    ),
+    Group(
+        "RFC 9112 §6.1",
+        "Transfer codings",
+        (
+            Case("another coding than chunked", _post("Transfer-Encoding: gzip\r\n", "hello"), 501),
+            Case("chunked in HTTP/1.0", f"POST / HTTP/1.0\r\n{_HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         ),
     ),
     Group(
@@ -101,17 +178,24 @@ PRESETS = (
             Case("no length", _post(""), 411),
             Case("a length and a coding", _post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")),
             Case("chunked content", _post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), 411),
-            Case("another coding", _post("Transfer-Encoding: gzip\r\n", "hello"), 501),
         ),
     ),
     Group(
+        "RFC 9110 §10.1.1",
+        "Expectations",
+        (Case("another expectation", _post("Content-Length: 5\r\nExpect: cake\r\n", "hello"), 417),),
+    ),
+    Group(
         "RFC 6585 §5",
-        "Too much of it",
+        "Too much of the head",
         (
-            Case("a long request-line", _get(first=f"GET /{'a' * 9000} HTTP/1.1"), 414),
             Case("many field lines", _get("A: b\r\n" * 101), 431),
-            Case("much content announced", _post("Content-Length: 99999999\r\n"), 413),
         ),
+    ),
+    Group(
+        "RFC 9110 §15.5.14",
+        "Too much content",
+        (Case("much content announced", _post("Content-Length: 99999999\r\n"), 413),),
     ),
 )  # fmt: skip
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..net.asynchat import async_chat
 from ..net.timers import Timers
 from .events import Closed, Event, Received, Trace, TraceHead
 
-__all__ = ["Manner", "Probe"]
+__all__ = ["Ending", "Manner", "Probe"]
 
 # How much of an answer is kept to be compared; of what comes after, only its length counts.
 MOST_OUTPUT = 256 << 10
@@ -26,13 +26,17 @@ PATIENCE = 30.0
 _SMALL_BUFFER = 4096
 
 
+# What a client does behind its last piece: it says that nothing more comes (half-close), says nothing and stays, or
+# leaves without waiting for an answer.
+Ending = Literal["half-close", "stays", "leaves"]
+
+
 class Manner(NamedTuple):
-    """How a client behaves: it reads at most `read` bytes (0: all there is) and then pauses for `pause` seconds; and
-    `leaves` instead of waiting for an answer."""
+    """How a client behaves: it reads at most `read` bytes (0: all there is) and then pauses for `pause` seconds."""
 
     read: int = 0
     pause: float = 0.0
-    leaves: bool = False
+    ends: Ending = "half-close"
 
 
 class Probe(async_chat):
@@ -121,7 +125,7 @@ class Probe(async_chat):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Send the next piece if the one before has been received; after the last say so."""
+        """Send the next piece if the one before has been received; end after the last."""
         self._waits = False
         if self._left:
             self._end()
@@ -131,9 +135,9 @@ class Probe(async_chat):
             piece = self._pieces.popleft()
             self._sent += len(piece)
             self.push(piece)
-        elif self._manner.leaves:
+        elif self._manner.ends == "leaves":
             self.close()
-        elif self.socket is not None and self.connected:
+        elif self._manner.ends == "half-close" and self.socket is not None and self.connected:
             self._say_end()
 
     def _say_end(self) -> None:

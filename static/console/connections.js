@@ -129,7 +129,7 @@ async function tell() {
   rows.replaceChildren(...newest.map((one) => element("tr", {},
     element("td", {}, element("a", { href: `/wire/${one.connection}` }, `${one.connection}`)),
     element("td", {}, one.peer || "a unix socket"),
-    element("td", {}, element("code", {}, one.requests.join(", ") || "none yet")),
+    element("td", {}, element("code", {}, one.requests.join(", ") || (one.closed ? "none" : "none yet"))),
     element("td", { class: "count" }, one.bytes_in.toLocaleString("en")),
     element("td", { class: "count" }, one.bytes_out.toLocaleString("en")),
     element("td", {}, one.state + (one.by ? `, by ${one.by}` : "")))));

@@ -7,7 +7,7 @@ import { squares, verdict } from "./verdict.js";
 const ASKED_EVERY = 100;
 
 const form = document.querySelector("form.lab");
-const { preset, bytes, slow, read, pause, leaves, hang_up: hangUp } = form.elements;
+const { preset, bytes, slow, read, pause, after } = form.elements;
 const fault = form.querySelector(".fault");
 const progress = form.querySelector(".progress");
 const button = form.querySelector("button[type=submit]");
@@ -20,7 +20,7 @@ const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
 async function presets() {
   const groups = await (await fetch("/api/presets")).json();
-  preset.append(...groups.map((group) => element("optgroup", { label: `${group.title} (${group.rule})` },
+  preset.append(...groups.map((group) => element("optgroup", { label: group.rule ? `${group.title} (${group.rule})` : group.title },
     group.cases.map((one) => element("option", { value: one.bytes, "data-status": one.status }, one.status ? `${one.name} → ${one.status}` : one.name)))));
   begin(groups[0].cases[0].bytes);
   form.hidden = false;
@@ -67,7 +67,7 @@ async function send(event) {
 async function start(request) {
   const asked = {
     bytes: request, mode: form.elements.mode.value, cuts: [...scissors.cuts].sort((one, other) => one - other), seed: Math.floor(Math.random() * 2 ** 32),
-    slow: slow.checked ? { read: Number(read.value), pause_ms: Number(pause.value) } : null, hang_up: leaves.checked ? Number(hangUp.value) : null,
+    slow: slow.checked ? { read: Number(read.value), pause_ms: Number(pause.value) } : null, ends: form.elements.ends.value, after: Number(after.value),
   };
   const answer = await fetch("/api/lab", { method: "POST", headers: { "X-Console-Token": token, "Content-Type": "application/json", Accept: "text/plain" }, body: JSON.stringify(asked) });
   if (!answer.ok) throw new Error(`Not sent: ${(await answer.text()).trim()}`);

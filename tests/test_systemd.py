@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from httpd.cli import main
 from httpd.processes.notify import Notifier, passed_sockets
 
 from .exchange import get, read_answers, read_to_end
-from .tools import needs, python_path
+from .tools import needs, needs_module, python_path
 
 APP = """
 import os, time
@@ -201,6 +202,29 @@ def test_sockets_that_are_handed_over_are_all_that_is_listened_at(folder: Path) 
         assert os.path.exists(path)
 
 
+def test_of_sockets_that_are_handed_over_one_may_lead_to_tls(folder: Path) -> None:
+    needs_module("cryptography")
+    with socket.create_server(("127.0.0.1", 0)) as plain, socket.create_server(("127.0.0.1", 0)) as tcp:
+        ports = [sock.getsockname()[1] for sock in (plain, tcp)]
+        options = ("--app", "mine:site", "--tls-self-signed", "--redirect-from", str(ports[0]))
+        # In whichever order they are named in the unit.
+        with managed(folder, *options, sockets=(plain, tcp), XDG_CACHE_HOME=str(folder)) as manager:
+            places = f"https://127.0.0.1:{ports[1]}/, and leading there from port {ports[0]}"
+            for _ in range(2):
+                assert manager.hears_of("READY")["STATUS"] == f"serving at {places} with one worker"
+                with socket.create_connection(("127.0.0.1", ports[0]), 20) as sock:
+                    sock.sendall(get("/a?b").replace(b"Host: a", b"Host: localhost"))
+                    assert f"\r\nLocation: https://localhost:{ports[1]}/a?b\r\n".encode() in read_to_end(sock)
+                with (
+                    socket.create_connection(("127.0.0.1", ports[1]), 20) as sock,
+                    ssl._create_unverified_context().wrap_socket(sock) as secure,
+                ):
+                    secure.sendall(get("/", "Connection: close"))
+                    assert read_answers(read_to_end(secure))[0].body == b"here"
+                manager.process.send_signal(signal.SIGHUP)
+            assert manager.hears_of("READY")["STATUS"] == f"serving at {places} with one worker"
+
+
 def test_what_is_no_listening_socket_is_refused(folder: Path) -> None:
     with socket.socket() as unbound, managed(folder, sockets=(unbound,)) as manager:
         assert manager.process.wait(30) == 1
@@ -253,6 +277,32 @@ def test_keys_are_read_by_root_and_handed_over(here: Path, capsys: pytest.Captur
     assert said["ExecStart"][0].endswith("--tls-cert=%d/tls_cert0 --tls-key=%d/tls_key0 --workers=auto")
     assert (said["User"], said["Group"]) == (["www-data"], ["ssl"])
     assert "DynamicUser" not in said
+
+
+def test_variables_of_the_shell_become_options_and_secrets_go_into_a_file(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {
+        "HTTPD_GZIP": "1",
+        "HTTPD_DIR": "site",
+        "HTTPD_HEALTH": "/weaker",
+        "HTTPD_LIMIT": "body=1M head=9K",
+        "HTTPD_WEBHOOK_SECRET": "whsec_aaaa",
+        "HTTPD_INBOX": "postgresql://me:secret@db.example/inbox",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert main(["unit", "--health", "/healthz", "--form", "/x", "--limit", "body=2M", "--name", "shop"]) == 0
+    said = capsys.readouterr().out
+    [command] = re.findall("^ExecStart=(.*)$", said, re.MULTILINE)
+    words = shlex.split(command)[3:]
+    assert sorted(words[:-1]) == [
+        "--form=/x", "--gzip", "--health=/healthz", "--limit=body=1M", "--limit=body=2M", "--limit=head=9K", "site"
+    ]  # fmt: skip
+    assert words.index("--limit=body=1M") < words.index("--limit=body=2M")
+    assert "(0600): HTTPD_INBOX, HTTPD_WEBHOOK_SECRET.\nEnvironmentFile=-/etc/shop.env\n" in said
+    assert "aaaa" not in said
+    assert "me:secret" not in said
 
 
 def test_forms_are_kept_in_the_state_of_the_service(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,11 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..command_parser import CommandParser
 from ..config.arguments import FLAGS, read_arguments
+from ..config.environment import SECRETS, read_environment
 from ..config.option import Option, Switch, Written, Wrong
 from ..config.settings import Settings
 from ..config.sources import read_sources
@@ -32,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, others = _parser().parse_own(argv, FLAGS)
     try:
         settings = read_sources(others, os.environ).checked()
-        units = _socket(options.name, settings), _service(options.name, settings, read_arguments(others))
+        written = _carried_over(read_environment(os.environ), read_arguments(others))
+        units = _socket(options.name, settings), _service(options.name, settings, written)
     except Wrong as wrong:
         print(f"httpd unit: {wrong}", file=sys.stderr)
         return wrong.status
@@ -106,11 +109,29 @@ def _service(name: str, settings: Settings, written: Sequence[Written]) -> str:
             folder=folder,
             user=settings.user,
             credentials=credentials,
+            secrets=_secrets(),
             writes=writes,
             sees_home=any(_at_home(path) for path in (folder, sys.prefix, __file__, *settings.folders)),
             stop_time=limits.drain_time + 10,
         )
     )
+
+
+def _carried_over(environ: Sequence[Written], arguments: Sequence[Written]) -> list[Written]:
+    """What the command line sets, and before it what variables do of this shell, which the service will not see."""
+    set_anew = {written.option for written in arguments if not written.option.kept}
+    weaker = (written for written in environ if written.option not in set_anew and not _has_password(written))
+    return [*weaker, *arguments]
+
+
+def _has_password(written: Written) -> bool:
+    return written.option is Settings.inbox and bool(urlsplit(written.text).password)
+
+
+def _secrets() -> list[str]:
+    """The variables of this shell that must not stand in the unit, which everybody may read."""
+    inbox = [written.option.variable for written in read_environment(os.environ) if _has_password(written)]
+    return [*inbox, *(name for name in SECRETS if os.environ.get(name))]
 
 
 def _words(written: Sequence[Written]) -> Iterator[str]:
@@ -122,7 +143,8 @@ def _words(written: Sequence[Written]) -> Iterator[str]:
 
 def _word(option: Option[Any], text: str) -> str:
     if isinstance(option, Switch):
-        return next(flag for flag, stands_for in option.flags.items() if stands_for == text)
+        is_on = option.read(text)
+        return next(flag for flag, stands_for in option.flags.items() if option.read(stands_for or "") is is_on)
     return f"{option.flag}={text}"
 
 

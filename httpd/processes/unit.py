@@ -49,7 +49,8 @@ UMask=0077
 
 class Service(NamedTuple):
     """What a service unit says: the command's words, the folder it runs in, who it is ("": a user made for it), the
-    files that root reads for it by name, the folders that it writes besides its own, and the time it takes to end.
+    files that root reads for it by name, variables that are for nobody else to read, the folders that it writes besides
+    its own, and the time it takes to end.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Service(NamedTuple):
     folder: str
     user: str
     credentials: Mapping[str, str]
+    secrets: Sequence[str]
     writes: Sequence[str]
     sees_home: bool
     stop_time: float
@@ -87,8 +89,12 @@ def _service_lines(service: Service) -> Iterator[str]:
     yield f"WorkingDirectory={_escaped(service.folder)}"
     yield from _who(service.user)
     yield from (f"StateDirectory={name}", f"CacheDirectory={name}", f"Environment=XDG_CACHE_HOME=%C/{name}")
+    secrets = ", ".join(service.secrets) or "none yet"
+    yield f"# Secrets are lines of this file, for root alone to read (0600): {secrets}."
+    yield f"EnvironmentFile=-/etc/{name}.env"
     if service.credentials:
-        yield "# Keys are copied at the start: once one is renewed, systemctl restart it; nobody is refused meanwhile."
+        yield "# Keys are copied at the start, and not at a reload: whoever renews one is to say"
+        yield f"# systemctl restart {name} (certbot: --deploy-hook); nobody is refused meanwhile."
     yield from (f"LoadCredential={key}:{_escaped(path)}" for key, path in service.credentials.items())
     yield from (f"ReadWritePaths={_escaped(path)}" for path in service.writes)
     yield from ("", f"ProtectHome={'read-only' if service.sees_home else 'yes'}", _LOCKED)

@@ -69,7 +69,7 @@ def on_the_modules_of_3_11(file: str, chosen: str, folder: Path) -> dict[str, st
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=280,
     )
     assert report.exists(), found.stdout + found.stderr
     return {str(case.get("name")): _outcome(case) for case in ET.parse(report).iter("testcase")}

@@ -1038,6 +1038,15 @@ def test_a_simple_producer_gives_512_bytes_at_a_time() -> None:
     assert [len(producer.more()) for _ in range(3)] == [512, 488, 0]
 
 
+def test_a_program_sees_what_a_simple_producer_has_still_to_give_and_may_change_it() -> None:
+    producer = asynchat.simple_producer(b"abcdefg", 3)
+    assert producer.more() == b"abc"
+    assert producer.data == b"defg"
+    producer.data = b"xy" + producer.data
+    producer.buffer_size = 4
+    assert [producer.more() for _ in range(3)] == [b"xyde", b"fg", b""]
+
+
 # ---- files
 
 

@@ -1280,6 +1280,22 @@ def test_dispatcher_with_send_keeps_what_was_not_taken(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == ""
 
 
+def test_a_program_may_change_what_dispatcher_with_send_has_queued() -> None:
+    class Own(asyncore.dispatcher_with_send):
+        """As many did, it calls only the dispatcher's constructor."""
+
+        def __init__(self, sock: Any) -> None:
+            asyncore.dispatcher.__init__(self, sock, {})
+            self.out_buffer = b"ab"
+
+    channel = Own(ScriptedSocket(takes=[BLOCKS]))
+    channel.send(b"cd")
+    channel.out_buffer += b"ef"
+    channel.handle_write()
+    assert channel.socket.sent == b"abcdef"
+    assert channel.out_buffer == b""
+
+
 # ---- files
 
 

@@ -438,6 +438,33 @@ def test_a_big_piece_in_small_sends_takes_linear_time(net: Any) -> None:
     assert cpu_ratio(work, 1000, 8) < 24
 
 
+@mends("quadratic")
+def test_a_simple_producer_takes_linear_time(net: Any) -> None:
+    def work(pieces: int) -> None:
+        producer = net.asynchat.simple_producer(b"z" * (pieces * 64), 64)
+        while producer.more():
+            pass
+
+    assert cpu_ratio(work, 2000, 8) < 24
+
+
+@mends("quadratic")
+@pytest.mark.parametrize("much", ["in many sends", "pushed bit by bit"])
+def test_the_simple_output_buffer_takes_linear_time(net: Any, much: str) -> None:
+    def work(size: int) -> None:
+        sends = size if much == "in many sends" else 0
+        channel = net.asyncore.dispatcher_with_send(ScriptedSocket(takes=[200] * sends + [BLOCKS] * size), {})
+        if sends:
+            channel.send(b"z" * (sends * 200))
+            for _ in range(sends - 1):
+                channel.handle_write()
+        else:
+            for _ in range(size):
+                channel.send(b"z" * 200)
+
+    assert cpu_ratio(work, 1000, 8) < 24
+
+
 @mends("terminator")
 def test_a_str_terminator_is_refused_at_once(net: Any) -> None:
     channel = net.asynchat.async_chat()

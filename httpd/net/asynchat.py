@@ -522,16 +522,26 @@ def _settled(data: Any) -> Any:
 
 
 class simple_producer:
-    """Gives `data` in pieces of at most `buffer_size` bytes."""
+    """Gives `data` in pieces of at most `buffer_size` bytes.  What was given is dropped from `data`."""
 
     def __init__(self, data: bytes, buffer_size: int = 512) -> None:
         self.data = data
         self.buffer_size = buffer_size
 
+    @property
+    def data(self) -> bytes:
+        """What is still to be given."""
+        return self._data[self._at :]
+
+    @data.setter
+    def data(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
     def more(self) -> bytes:
         """The next piece; b"" when all was given."""
-        result = self.data[: self.buffer_size]
-        self.data = self.data[self.buffer_size :]
+        result = self._data[self._at : self._at + self.buffer_size]
+        self._at += len(result)
         return result
 
 

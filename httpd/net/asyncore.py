@@ -591,22 +591,32 @@ class dispatcher_with_send(dispatcher):
         dispatcher.__init__(self, sock, map)
         self.out_buffer = b""
 
+    @property
+    def out_buffer(self) -> bytes:
+        """What is queued and not sent yet."""
+        return bytes(self._out_unsent)
+
+    @out_buffer.setter
+    def out_buffer(self, data: bytes) -> None:
+        # Grows at its end and shrinks at its beginning without being copied.
+        self._out_unsent = bytearray(data)
+
     def initiate_send(self) -> None:
         """Send what the kernel takes of the buffer."""
-        num_sent = dispatcher.send(self, self.out_buffer[:65536])
-        self.out_buffer = self.out_buffer[num_sent:]
+        num_sent = dispatcher.send(self, bytes(self._out_unsent[:65536]))
+        del self._out_unsent[:num_sent]
 
     def handle_write(self) -> None:
         self.initiate_send()
 
     def writable(self) -> bool:
-        return not self.connected or bool(self.out_buffer)
+        return not self.connected or bool(self._out_unsent)
 
     def send(self, data: bytes) -> None:  # type: ignore[override]
         """Queue data, and send what can be sent at once."""
         if self.debug:
             self.log_info(f"sending {data!r}")
-        self.out_buffer = self.out_buffer + data
+        self._out_unsent += data
         self.initiate_send()
 
 

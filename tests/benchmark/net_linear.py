@@ -70,6 +70,31 @@ def small_sends(net: Any, size: int) -> Callable[[], None]:
     return work
 
 
+def simple_producers(net: Any, size: int) -> Callable[[], None]:
+    """The documented producer, asked for so many pieces of 512 bytes."""
+    data = b"z" * (size * 512)
+
+    def work() -> None:
+        producer = net.asynchat.simple_producer(data)
+        while producer.more():
+            pass
+
+    return work
+
+
+def simple_buffers(net: Any, size: int) -> Callable[[], None]:
+    """The buffer of dispatcher_with_send, taken by the kernel in so many sends of 1,000 bytes."""
+    data = b"z" * (size * 1000)
+
+    def work() -> None:
+        channel = net.asyncore.dispatcher_with_send(ScriptedSocket(takes=[1000] * size), {})
+        channel.send(data)
+        for _ in range(size - 1):
+            channel.handle_write()
+
+    return work
+
+
 def idle_channels(net: Any, size: int) -> Callable[[], None]:
     """A hundred passes of the loop over so many channels of which one has something to read."""
     channels: dict[int, Any] = {}
@@ -113,6 +138,8 @@ def echoes(net: Any, size: int) -> Callable[[], None]:
 WORKS: dict[str, tuple[Work, list[int], str]] = {
     "short lines in one piece": (short_lines, [10_000, 20_000, 40_000, 80_000], "line"),
     "one piece in small sends": (small_sends, [500, 1000, 2000, 4000], "send"),
+    "the documented producer": (simple_producers, [2000, 4000, 8000, 16_000], "piece"),
+    "the simple output buffer": (simple_buffers, [500, 1000, 2000, 4000], "send"),
     "passes over idle channels": (idle_channels, [50, 100, 200, 400], "100 passes"),
     "question and answer": (echoes, [1000, 2000, 4000, 8000], "exchange"),
 }

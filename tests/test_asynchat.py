@@ -682,6 +682,21 @@ def test_a_producer_that_has_nothing_yet_is_told_whom_to_wake() -> None:
     assert producer.closed == 1
 
 
+def test_a_producer_may_say_when_it_is_to_be_asked_again(pair: tuple[socket.socket, socket.socket]) -> None:
+    class Pauses(Gives):
+        def stalled(self, wake: Callable[[], object]) -> float:
+            return 0.01
+
+    ours, theirs = pair
+    channels: dict[int, Any] = {}
+    channel = Stalls(ours, channels)
+    channel.push_with_producer(Pauses(None, None, b"x"))
+    assert not channel.writable()
+    turn(channels, lambda: channel.ac_bytes_sent == 1)
+    assert theirs.recv(10) == b"x"
+    channel.close()
+
+
 def test_a_producer_that_wakes_its_channel_as_soon_as_it_is_told_is_asked_again_in_the_next_turn() -> None:
     class Eager(Waits):
         def stalled(self, wake: Callable[[], object]) -> None:

@@ -158,6 +158,15 @@ def test_one_bell_rings_while_the_other_is_waited_for() -> None:
     assert exchange.output.endswith(b"\nabc")
 
 
+def test_to_be_asked_for_another_reason_is_no_ring() -> None:
+    bell = Bell()
+    exchange = Exchange([GET], Watching("a", bell, "b"))
+    exchange.handler.wake()
+    assert exchange.output.endswith(b"\na")
+    bell.ring()
+    assert exchange.output.endswith(b"\nab")
+
+
 def test_who_has_left_is_not_rung_for() -> None:
     bell = Bell()
     exchange = Exchange([GET], Watching(bell))

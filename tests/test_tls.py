@@ -541,6 +541,22 @@ def test_a_peer_that_takes_nothing_is_not_read(monkeypatch: pytest.MonkeyPatch) 
     assert talk.handler.readable()
 
 
+def test_a_peer_that_is_gone_when_the_rest_of_a_record_is_sent() -> None:
+    talk = Conversation(lambda request: Response(bytes(100_000)), room=1_000)
+    talk.say(GET)
+    talk.sock.takes.append(RESET)
+    assert talk.take().closed
+
+
+def test_who_closes_before_what_is_decrypted_is_looked_at() -> None:
+    talk = Conversation(lambda request: Response(bytes(100_000)), room=1_000)
+    talk.say(GET, GET)
+    talk.handler.resume_input()
+    talk.handler.close()
+    assert talk.wait(1).closed
+    assert len(talk.log.entries) == 1
+
+
 def test_a_stopping_server_waits_for_no_handshake() -> None:
     talk = Conversation(shakes=False)
     talk.handler.finish()

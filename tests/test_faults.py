@@ -354,7 +354,7 @@ def test_a_full_disk_under_standard_error_stops_nobody(root: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")])}
     with open("/dev/full", "w") as full, subprocess.Popen(command, stderr=full, cwd=root, env=environment) as process:
         try:
-            assert until(path.exists)
+            assert until(path.exists, 30)
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.settimeout(10)
                 sock.connect(str(path))

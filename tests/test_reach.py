@@ -400,9 +400,10 @@ def test_a_proxy_by_a_unix_socket(path: Path, tmp_path: Path, kind: Callable[[Pa
 
 
 @ipv6
-def test_several_addresses_on_the_command_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bind", [["127.0.0.1", "[::1]"], ["::"], ["localhost"]])
+def test_both_families_on_the_command_line(tmp_path: Path, bind: list[str]) -> None:
     (tmp_path / "index.html").write_text("here")
-    with LiveServer(tmp_path, "--bind", "127.0.0.1", "--bind", "[::1]") as live:
+    with LiveServer(tmp_path, *[f"--bind={address}" for address in bind]) as live:
         for host in ("127.0.0.1", "::1"):
             with socket.create_connection((host, live.port), 10) as sock:
                 sock.sendall(CLOSE)

@@ -266,11 +266,11 @@ def test_files_of_any_length(owner: Owner, size: int) -> None:
 
 def test_a_full_disk_is_said(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(file: SpooledFile, data: bytes) -> None:
-        raise HTTPError(507, "There is no room for it on this server.")
+        raise HTTPError(503, "There is no room for it on this server.")
 
     identity = owner.put(files=[("a", "text/plain", b"x")])
     monkeypatch.setattr(SpooledFile, "write", full)
-    assert owner.get(f"/inbox/submission/{identity}/0").status == 507
+    assert owner.get(f"/inbox/submission/{identity}/0").status == 503
 
 
 def test_a_database_that_cannot_be_reached_is_said() -> None:

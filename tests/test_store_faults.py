@@ -24,9 +24,12 @@ from typing import Any
 
 import pytest
 
+from httpd.inbox.opening import open_inbox
+from httpd.inbox.submissions import Wanted, each, files_of, pieces
 from httpd.store import sqlite as sqlite_module
 from httpd.store.database import Database, open_database
 from httpd.store.errors import Unavailable
+from httpd.store.schema import Transaction
 
 from .exchange import serving
 from .live import LiveServer
@@ -41,7 +44,8 @@ LARGE = b"x" * 1_000_000
 class Answer:
     """What a request to the store's site came to."""
 
-    def __init__(self, response: http.client.HTTPResponse) -> None:
+    def __init__(self, response: http.client.HTTPResponse, success: int = 200) -> None:
+        self._success = success
         self.status = response.status
         self.body = response.read().decode()
         self.retry_after = response.headers["Retry-After"]
@@ -50,7 +54,7 @@ class Answer:
     def refused(self) -> bool:
         """Whether this is the refusal of a store that cannot be had."""
         assert (self.status == 503) == bool(self.retry_after), self.body
-        assert self.status in (200, 503), self.body
+        assert self.status in (self._success, 503), self.body
         return self.status == 503
 
 
@@ -75,6 +79,45 @@ def app(url: str, *before: str) -> LiveServer:
         None, "--app", "tests.store_app:site", "--access-log", "off",
         command=[*before, sys.executable, "-m", "httpd"], env={"TEST_STORE": url},
     )  # fmt: skip
+
+
+# ---- a form on it
+
+
+def form(folder: Path, url: str, **env: str) -> LiveServer:
+    """A site with a form that takes files, any number from one address."""
+    settings = folder / "httpd.toml"
+    fields = "name = { required = true }\nfile = { type = 'file' }"
+    settings.write_text(f"[forms.'/contact']\nrate = false\n[forms.'/contact'.fields]\n{fields}\n")
+    (folder / "site").mkdir(exist_ok=True)
+    options = "--config", str(settings), "--inbox", url, "--access-log", "off"
+    return LiveServer(folder / "site", *options, env=env)
+
+
+def send(port: int, name: str, size: int) -> Answer:
+    """Send the form with a file of that size."""
+    head = "--x\r\nContent-Disposition: form-data; name="
+    parts = f'{head}"name"\r\n\r\n{name}\r\n{head}"file"; filename="a"\r\n\r\n'
+    content = parts.encode() + bytes(size) + b"\r\n--x--\r\n"
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(client):
+        client.request("POST", "/contact", content, {"Content-Type": "multipart/form-data; boundary=x"})
+        return Answer(client.getresponse(), 303)
+
+
+def names(url: str) -> list[str]:
+    """Who has sent it, in order; each with all of the file, and nothing else is there."""
+    with contextlib.closing(open_inbox(url, create=False)) as database:
+
+        def whole(seen: Transaction) -> list[str]:
+            found = list(each(seen, Wanted()))
+            for submission in found:
+                [file] = files_of(seen, submission.id)
+                assert len(b"".join(pieces(seen, submission.id, 0))) == file.size > 0
+            assert seen.execute("SELECT COUNT(*) FROM files") == [(len(found),)]
+            return [dict(submission.fields)["name"] for submission in found]
+
+        return database.read(whole)
 
 
 # ---- the disk
@@ -120,6 +163,35 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (most, most))
         assert store(server.port, "large", LARGE).body == "kept"
         assert tokens(server.port) == ["first", "large"]
+
+
+def test_a_form_whose_disk_is_full(small_disk: Path, tmp_path: Path) -> None:
+    """Small ones and large ones, which are written in steps: of what is answered 503 there is nothing."""
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(6_000_000))
+    url = f"sqlite:{small_disk}/inbox.db"
+    with form(tmp_path, url) as server:
+        sizes, kept = [100_000, 2_500_000], 0
+        while not send(server.port, f"n{kept}", sizes[kept % 2]).refused:
+            kept += 1
+        assert send(server.port, "large", sizes[1]).refused
+        assert names(url) == [f"n{number}" for number in range(kept)]
+        ballast.unlink()
+        assert not send(server.port, "large", sizes[1]).refused
+        assert names(url)[-1] == "large"
+        assert server.wait_for("the store can be written again")
+
+
+def test_a_form_whose_uploads_find_no_room(small_disk: Path, tmp_path: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(15_000_000))
+    url = f"sqlite:{tmp_path}/inbox.db"
+    with form(tmp_path, url, TMPDIR=str(small_disk)) as server:
+        assert send(server.port, "large", 2_500_000).refused
+        assert not send(server.port, "small", 1_000).refused
+        ballast.unlink()
+        assert not send(server.port, "large", 2_500_000).refused
+    assert names(url) == ["small", "large"]
 
 
 # ---- the file
@@ -301,6 +373,20 @@ def test_postgresql_is_restarted_in_mid_flight(postgresql: tuple[PostgreSQL, str
 
 
 @pytest.mark.tools
+def test_a_form_whose_postgresql_is_restarted(postgresql: tuple[PostgreSQL, str], tmp_path: Path) -> None:
+    server, url = postgresql
+    with form(tmp_path, url) as httpd:
+        assert not send(httpd.port, "before", 2_500_000).refused
+        server.kill()
+        assert send(httpd.port, "small", 1_000).refused
+        assert send(httpd.port, "large", 2_500_000).refused
+        server.start()
+        assert until(lambda: not send(httpd.port, "large", 2_500_000).refused, 60)
+        assert not send(httpd.port, "small", 1_000).refused
+    assert names(url) == ["before", "large", "small"]
+
+
+@pytest.mark.tools
 def test_postgresql_is_not_there_at_the_start(
     postgresql: tuple[PostgreSQL, str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -412,8 +498,8 @@ def test_who_only_keeps_needs_no_right_to_make_tables(postgresql: tuple[PostgreS
     database.write(lambda made: made.execute("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO keeper"))
     keeper = open_database(url.replace("httpd@", "keeper@"), [KEPT])
     assert keeper.write(lambda transaction: keep(transaction, "a")) == "kept"
-    for each in (database, keeper):
-        each.close()
+    for opened in (database, keeper):
+        opened.close()
 
 
 @pytest.mark.tools

@@ -137,7 +137,7 @@ def test_it_is_gone_too_when_the_client_is(tmp_path: Path, end: Any) -> None:
 
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EMFILE, 503), (errno.ENFILE, 503), (errno.EIO, 500)],
+    [(errno.ENOSPC, 503), (errno.EDQUOT, 503), (errno.EMFILE, 503), (errno.ENFILE, 503), (errno.EIO, 500)],
 )
 def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int) -> None:
     def full(folder: str | None) -> Any:
@@ -148,6 +148,7 @@ def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     exchange = Exchange([wire[:200_000], wire[200_000:], EOF], box(tmp_path))
     [answer] = exchange.answers("POST")
     assert (answer.status, answer.keeps_alive, exchange.closed) == (status, False, True)
+    assert bool(answer["retry-after"]) == (status == 503)
 
 
 def test_a_disk_that_is_really_full(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,8 @@ def test_a_disk_that_is_really_full(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("no /dev/full")
     monkeypatch.setattr(uploads, "_unnamed", lambda folder: open("/dev/full", "w+b"))  # noqa: SIM115
     exchange = Exchange([up(BIG), EOF], box(Path()))
-    assert exchange.answers("POST")[0].status == 507
+    [answer] = exchange.answers("POST")
+    assert (answer.status, answer["retry-after"]) == (503, "5")
     assert exchange.closed
 
 

@@ -44,7 +44,7 @@ class SpooledFile(File):
         self._is_on_disk = False
 
     def write(self, data: bytes) -> None:
-        """More of it has come.  Raises HTTPError 507 where the disk is full, 503 where descriptors have run out."""
+        """More of it has come.  Raises HTTPError 503 where the disk is full, or descriptors have run out."""
         with _told():
             if not self._is_on_disk and self.size + len(data) > SPOOLED:
                 small, self.file = self.file, _unnamed(self._folder)
@@ -91,7 +91,8 @@ def _told() -> Iterator[None]:
         yield
     except OSError as why:
         if why.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise HTTPError(507, "There is no room for it on this server.") from why
+            # As of a store that is full: somebody makes room, and it can be sent again.
+            raise HTTPError(503, "There is no room for it on this server.", [("Retry-After", "5")]) from why
         if why.errno in (errno.EMFILE, errno.ENFILE):
             raise HTTPError(503, headers=[("Retry-After", "2")]) from why
         raise
@@ -126,7 +127,7 @@ class WholeReader:
         self._file = SpooledFile(None, "", "", content_type)
 
     def feed(self, data: bytes) -> None:
-        """A piece of it.  Raises HTTPError 507 and 503, as SpooledFile does."""
+        """A piece of it.  Raises HTTPError 503, as SpooledFile does."""
         self._file.write(data)
 
     def finish(self) -> tuple[Form, Files]:

@@ -28,6 +28,7 @@ from httpd.site.passwords import Credentials, PasswordFile, parse_credentials, p
 
 from .exchange import Answer, Exchange, get, post
 from .live import LiveServer
+from .strategies import examples
 from .tools import needs
 from .workbench import run, until
 
@@ -452,7 +453,7 @@ SEGMENTS = ["secret", "SECRET", "%73ecret", "se%63ret", "secret.html", "", ".", 
 SEGMENTS += ["plans.txt", "plans", "index.html", "list", "*", "\\", "%5c", "%2F", "x", "404", "public", "?download=zip"]
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(400), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.sampled_from(SEGMENTS), max_size=6), st.sampled_from(["/", "", "%2f"]))
 def test_nothing_protected_leaks_by_any_path(folder: Path, users: Path, segments: list[str], end: str) -> None:
     rules = ["/public/* /secret/:splat 200", "/x/* /:splat 200!", "/404/* /secret/deep/plans.txt 404", ""]

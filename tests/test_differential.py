@@ -21,7 +21,7 @@ from httpd.protocol.message import Head
 from httpd.server.limits import Limits
 
 from .heads import feed, parser
-from .strategies import heads, mutated
+from .strategies import examples, heads, mutated
 from .test_h11_agreement import assert_the_same, judged
 
 # (status, rule) of what we refuse and http.server takes; what it makes of it; one such head, without its end.
@@ -129,25 +129,25 @@ def assert_read_alike(ours: Head, theirs: Theirs) -> None:
         assert theirs.close_connection is not bool(ours.persistent)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(heads())
 def test_differences_on_requests_are_known(data: bytes) -> None:
     assert_differences_are_known(data)
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(mutated(heads()))
 def test_differences_on_what_is_almost_a_request_are_known(data: bytes) -> None:
     assert_differences_are_known(data)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=40), st.sampled_from([b"GET /", b"GET / HTTP/1.0", b"GET / HTTP/1.0\r\nA: ", b""]))
 def test_differences_on_any_bytes_are_known(noise: bytes, line: bytes) -> None:
     assert_differences_are_known(line + noise + b"\r\n\r\n")
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(heads())
 def test_what_all_three_take_all_three_read_alike(data: bytes) -> None:
     ours, theirs, judge = feed([data], parser(Limits())), Theirs(data), judged(data)

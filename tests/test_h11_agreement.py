@@ -17,7 +17,7 @@ from httpd.server.limits import Limits
 
 from .heads import feed, parser, said
 from .scripted import every_cut
-from .strategies import heads, mutated
+from .strategies import examples, heads, mutated
 
 # (status, rule) of what we refuse and h11 takes, and what h11 makes of it.
 WE_ARE_STRICTER = {
@@ -95,19 +95,19 @@ def assert_the_same(ours: Head, theirs: h11.Request) -> None:
     assert told == heard
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(heads())
 def test_h11_and_we_agree_on_requests(data: bytes) -> None:
     assert_agreement(data)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(mutated(heads()))
 def test_h11_and_we_agree_on_what_is_almost_a_request(data: bytes) -> None:
     assert_agreement(data)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=40), st.sampled_from([b"", b" HTTP/1.0", b" HTTP/1.0\r\nA: "]))
 def test_h11_and_we_agree_on_any_bytes(noise: bytes, line: bytes) -> None:
     assert_agreement(b"GET /" + line + noise + b"\r\n\r\n")

@@ -28,7 +28,7 @@ from httpd.site.error_pages import error_response, excerpt, visible
 from .exchange import EOF, Answer, Exchange, StrictHandler, get, post, read_answers, read_to_end, serving
 from .refusals import LIMITS, REFUSED, SMUGGLED, TAKEN, TOO_SLOW, Case, Fault, Taken, TooSlow, page
 from .scripted import cut_at, every_cut, one_by_one
-from .strategies import heads, mutated
+from .strategies import examples, heads, mutated
 from .tools import TOP
 
 # What may stand behind a refused head; the last two are what its content would be to one reader or another.
@@ -420,7 +420,7 @@ OVER = {State.LINGER, State.CLOSED}
 HOSTILE = st.one_of(heads(), mutated(heads()), st.just(post(b"hello")), st.just(get()), st.just(SMUGGLED))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(HOSTILE, min_size=1, max_size=4).map(b"".join), st.lists(st.integers(1, 600), max_size=6))
 def test_what_is_seen_of_a_stream_does_not_depend_on_its_cuts(data: bytes, cuts: list[int]) -> None:
     sites, exchanges = [], []

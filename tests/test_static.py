@@ -22,6 +22,7 @@ from httpd.site.router import Router
 from httpd.site.static import StaticFiles
 
 from .factories import request
+from .strategies import examples
 
 SECRET = b"the secret outside"
 BIG = bytes(range(256)) * 1024
@@ -504,7 +505,7 @@ NASTY = st.sampled_from(
 PATHS = st.lists(NASTY | st.text(max_size=5), max_size=8).map(lambda parts: "/" + "/".join(parts))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=PATHS, symlinks=st.sampled_from(["inside", "none"]))
 @example(path="/outdir/secret.txt", symlinks="inside")
 @example(path="/rootlink/rootlink/../../secret.txt", symlinks="inside")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ..strategies import examples
 from . import CORPUS, TARGETS
 from .__main__ import dictionary
 
@@ -30,7 +31,7 @@ def test_what_its_words_make(name: str) -> None:
     word = st.sampled_from(module.WORDS) | st.binary(max_size=4)
     first = st.sampled_from([b"0", b"8", b"@", b"P", b"\x00", b"3\x05\x07\x09", b"\x0d\x01\x01\x14\x05\x03"])
 
-    @settings(max_examples=300)
+    @settings(max_examples=examples(300))
     @given(st.tuples(first, st.lists(word, max_size=14).map(b"".join)).map(b"".join))
     def run(data: bytes) -> None:
         module.one_input(data)
@@ -42,7 +43,7 @@ def test_what_its_words_make(name: str) -> None:
 def test_any_bytes(name: str) -> None:
     module = target(name)
 
-    @settings(max_examples=100)
+    @settings(max_examples=examples(100))
     @given(st.binary(max_size=80))
     def run(data: bytes) -> None:
         module.one_input(data)

@@ -20,6 +20,7 @@ import pytest
 
 from httpd.net import asyncore
 from httpd.net.backends import ERROR, HUNG_UP, INVALID, READ, URGENT, WRITE
+from httpd.net.interest import announced
 
 from .scripted import BLOCKS, BROKEN, EOF, RESET, ScriptedSocket
 from .tools import TOP
@@ -459,8 +460,6 @@ def test_who_says_no_hears_nothing(channels: dict[int, Any], pair: Any) -> None:
 
 
 def test_a_foreign_predicate_may_be_announced(channels: dict[int, Any], pair: Any) -> None:
-    from httpd.net.interest import announced
-
     asked = []
 
     class Says(Quiet):
@@ -540,6 +539,64 @@ def test_a_connection_that_is_gone_does_not_spin_even_if_nobody_closes_it(channe
     asyncore.loop(timeout=0.1, map=channels, count=2)
     assert time.monotonic() - began > 0.15
     channel.close()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_who_stays_when_the_peer_has_ended_is_told_once_and_may_still_send(
+    channels: dict[int, Any], pair: Any, asked: bool
+) -> None:
+    class Stays(asyncore.dispatcher):
+        closes = 0
+
+        @announced
+        def writable(self) -> bool:
+            return False
+
+        def handle_read(self) -> None:
+            self.recv(10)
+
+        def handle_close(self) -> None:
+            self.closes += 1
+
+    ours, theirs = pair
+    channel = Stays(ours, channels)
+    if asked:
+        channel.readable = lambda: True  # type: ignore[method-assign]
+    theirs.shutdown(socket.SHUT_WR)
+    turns(channels, lambda: channel.closes > 0)
+    asyncore.loop(timeout=0, map=channels, count=1)
+    began = time.monotonic()
+    asyncore.loop(timeout=0.1, map=channels, count=2)
+    assert time.monotonic() - began > 0.15
+    assert channel.closes == 1
+    channel.send(b"all the same")
+    assert theirs.recv(100) == b"all the same"
+    # With another socket it begins anew.
+    channel.del_channel()
+    again, far = socket.socketpair()
+    far.close()
+    channel.set_socket(again)
+    turns(channels, lambda: channel.closes > 1)
+    assert channel.closes == 2
+    channel.close()
+
+
+def test_an_empty_datagram_is_no_end(channels: dict[int, Any]) -> None:
+    got: list[bytes] = []
+
+    class Hears(Quiet):
+        def handle_read(self) -> None:
+            got.append(self.recv(10))
+
+        def handle_close(self) -> None:
+            pass
+
+    ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
+    with ours, theirs:
+        Hears(ours, channels)
+        for data in (b"", b"x"):
+            theirs.send(data)
+            turns(channels, lambda data=data: got[-1:] == [data])  # type: ignore[misc]
 
 
 def test_urgent_data_does_not_spin_who_does_not_wait_for_it(channels: dict[int, Any]) -> None:

@@ -435,6 +435,9 @@ class dispatcher:
             return self._not_received(why)
         if not data:
             self.handle_eof()
+            if self._kept_by is not None and getattr(self.socket, "type", None) == socket.SOCK_STREAM:
+                # Who stays all the same would be told of the end on every pass.  Other files may go on after one.
+                self._kept_by.hears_no_more(self)
         return data
 
     def _not_received(self, why: OSError) -> bytes:

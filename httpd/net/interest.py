@@ -83,6 +83,8 @@ class Interests:
         self._questions: dict[int, tuple[Any, Any]] = {}
         self._steady: set[int] = set()
         self._resting: set[int] = set()
+        # Their input has ended.
+        self._ended: set[int] = set()
         # Which entries of the map were made anew: a ChannelMap says it itself.
         self._notes_changes = isinstance(map, ChannelMap)
         self._changes: set[int] = map.touched if isinstance(map, ChannelMap) else set()
@@ -211,6 +213,13 @@ class Interests:
             self._set(fd, channel, 0)
             self.timers.call_later(seconds, self._rested, fd, channel)
 
+    def hears_no_more(self, channel: Any) -> None:
+        """The channel's input has ended: never wait for more, whatever it answers."""
+        fd = channel._fileno
+        if self._channels.get(fd) is channel and self.map.get(fd) is channel:
+            self._ended.add(fd)
+            self._noted.add(fd)
+
     def rests(self, channel: Any) -> bool:
         """Whether the channel is resting."""
         fd = channel._fileno
@@ -306,6 +315,7 @@ class Interests:
             self._urgent.discard(fd)
             self._steady.discard(fd)
             self._resting.discard(fd)
+            self._ended.discard(fd)
             self._files.pop(fd, None)
             if self._masks.pop(fd, None) is not None:
                 self._backend.remove(fd)
@@ -321,7 +331,7 @@ class Interests:
 
     def _wanted(self, fd: int, channel: Any) -> int:
         mask = 0
-        if channel.readable():
+        if channel.readable() and fd not in self._ended:
             mask = READ | URGENT if fd in self._urgent else READ
         if channel.writable() and not channel.accepting:
             mask |= WRITE

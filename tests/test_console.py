@@ -114,7 +114,7 @@ def test_a_connection_in_a_few_words(console: Watched) -> None:
 def test_a_connection_that_was_refused_says_so(console: Watched) -> None:
     talk(console.server, b"GET  / HTTP/1.1\r\n\r\n")
     assert newest(console)["requests"] == ["refused, 400"]
-    assert b"refused, 400" in console.ask("/")[2]
+    assert "refused, 400" in console.ask("/")[2]
 
 
 def test_a_trace_is_the_lines_of_a_file_and_obeys_the_laws(console: Watched) -> None:

@@ -296,6 +296,30 @@ def test_memory_changes_no_verdict(bounds: dict[str, int]) -> None:
         assert head.headers["a"] == str(number)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "remembered"), [({}, True), ({"memory_count": 4}, False), ({"memory_bytes": 200}, False)]
+)
+def test_how_much_is_remembered(bounds: dict[str, int], remembered: bool) -> None:
+    one = parser(**bounds)
+    _, known = (one.parse(b"GET / HTTP/1.0") for _ in range(2))
+    for number in [n for n in range(10) for _ in range(2)]:
+        one.parse(b"GET /%d HTTP/1.0\r\nA: %d" % (number, number))
+    assert (one.parse(b"GET / HTTP/1.0") is known) is remembered
+
+
+# ---- more content than is usual
+
+
+def test_content_of_any_length_may_be_taken_elsewhere() -> None:
+    head = b"POST / HTTP/1.0\r\nContent-Length: %d" % (1 << 50)
+    refusal, longer = parser().parse(head), parser().parse_longer(head)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 413
+    assert isinstance(longer, Head)
+    assert longer.content_length == 1 << 50
+    assert parser().parse_longer(head + b"\r\nX") is None
+
+
 # ---- evidence
 
 
@@ -305,6 +329,7 @@ def test_memory_changes_no_verdict(bounds: dict[str, int]) -> None:
         pytest.param(b"\r\n\r\n\r\nGET", b"\r\n" * 3, id="an empty line too many"),
         pytest.param(b"\x00GET / HTTP", b"\x00", id="no method"),
         pytest.param(b"\r\nGET /\r\nHost: a", b"\r\nGET /", id="a line, without its end"),
+        pytest.param(b"\r\nCONNECT a:1 HTTP/1.0\r\nA: b", b"\r\nCONNECT a:1 HTTP/1.0", id="a line from its first byte"),
         pytest.param(b"GET / HTTP/1.0\nHost: a", b"GET / HTTP/1.0\n", id="a line end"),
         pytest.param(b"GET /" + b"x" * 999, (b"GET /" + b"x" * 999)[: SMALL.request_line + 1], id="a limit"),
         pytest.param(b"GET / HTTP/1.0\r\nX\r\nAccept: */*", b"GET / HTTP/1.0\r\nX", id="a field line"),

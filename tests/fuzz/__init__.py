@@ -5,8 +5,8 @@ always hold does not; its `WORDS` are what is worth putting into an input.  Seed
 
     python -m tests.fuzz TARGET --seconds 600
 
-runs one under atheris, which `pip install atheris` gives.  The suite runs every target too, without it, over its seeds
-and over what hypothesis makes of its words: `test_targets.py`.
+runs one under atheris, which `pip install '.[fuzz]'` gives.  The suite runs every target too, without it, over its
+seeds and over what hypothesis makes of its words: `test_targets.py`.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         import atheris
     except ImportError:
-        sys.exit("atheris is not here: pip install atheris")
+        sys.exit("atheris is not here: pip install '.[fuzz]'")
     # Only ours is watched: the branches of h11 or of urllib would lead it elsewhere.
     with atheris.instrument_imports(include=["httpd"]):
         target = importlib.import_module(f"tests.fuzz.{options.target}")

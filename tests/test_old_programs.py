@@ -22,7 +22,8 @@ import pytest
 
 from httpd.net import asynchat, asyncore
 
-from .tools import TOP, interpreters, missing, needs_module, python_path
+from .interpreters import interpreters
+from .tools import TOP, missing, needs_module, python_path
 
 PROGRAMS = TOP / "tests" / "programs"
 

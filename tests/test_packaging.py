@@ -20,9 +20,10 @@ import pytest
 
 from httpd.tour.stops import STOPS
 
+from .interpreters import interpreters
 from .live import LiveServer
 from .shipping import build, empty_venv, project_files, run
-from .tools import TOP, interpreters, missing, needs, needs_module
+from .tools import TOP, missing, needs, needs_module
 from .touring import tour
 
 pytestmark = pytest.mark.slow

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from . import tools
+from .interpreters import interpreters
 
 
 def test_a_program_that_is_there() -> None:
@@ -33,5 +34,5 @@ def test_a_missing_package_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_interpreters_are_started_before_they_are_believed() -> None:
     mine = "{}.{}".format(*sys.version_info)
-    found = tools.interpreters(mine, "3.99")
+    found = interpreters(mine, "3.99")
     assert all(release.startswith(f"{mine}.") for release in found)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from .footprint import FOOTPRINT
 from .measure import Run, run
-from .page import write_page
 from .peers import PEERS, REFERENCES, Peer, Place, Running, free_port, python_with_peers, started, under_other_pythons
 from .report import table
 from .workloads import WORKLOADS, Workload, lay_out
@@ -22,8 +21,8 @@ from .workloads import WORKLOADS, Workload, lay_out
 
 def main() -> None:
     options = _options()
-    place = Place(options.folder / "www", 0, options.folder, python_with_peers(options.venv))
     peers = [*(PEERS[name] for name in options.peers), *under_other_pythons(options.pythons)]
+    place = Place(options.folder / "www", 0, options.folder, python_with_peers(options.venv, peers))
     runs: list[Run] = []
     footprint: dict[str, dict[str, str]] = {}
     told = _introduction(peers, place.python)
@@ -43,6 +42,9 @@ def main() -> None:
             figures = {"runs": [one.as_dict() for one in runs], "footprint": footprint}
             options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
         if options.html:
+            # Its templates need a package.
+            from .page import write_page
+
             write_page(options.html, told, runs, footprint)
 
 
@@ -94,7 +96,7 @@ def _speed(peers: list[Peer], place: Place, workloads: list[Workload], rounds: i
             ]
             for workload in asked if servers else ():
                 mine = _rounds(servers, workload, rounds, seconds)
-                print(table(workload.title, mine, reference), flush=True)
+                print(table(workload, mine, reference), flush=True)
                 runs += mine
     return runs
 

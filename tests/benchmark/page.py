@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 from .curves import Curve
 from .measure import Run
 from .peers import REFERENCES
-from .report import Row, headings, rows_of
+from .report import Row, headings, rows_of, verdict
 from .workloads import WORKLOADS, Workload
 
 # The plot's room for bars, and where its longest may end: in pixels of the picture.
@@ -45,6 +45,7 @@ def _workload(workload: Workload, runs: list[Run]) -> dict[str, Any]:
         "title": workload.title,
         "headings": headings(reference),
         "rows": [row.cells() for row in rows],
+        "verdict": verdict(workload, rows, reference),
         "height": _BAR * len(rows),
         "bars": [_bar(row, number, most) for number, row in enumerate(rows)],
     }

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..tools import interpreters
+from ..interpreters import interpreters
 
 TOP = Path(__file__).resolve().parent.parent.parent
 APPS = Path(__file__).with_name("apps.py")
@@ -243,16 +243,17 @@ def _cache(name: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "asynchat-httpd" / name
 
 
-def python_with_peers(venv: Path | None) -> str:
-    """A Python that has every Python peer: the venv's, this one, or this one with them installed into a cache folder.
+def python_with_peers(venv: Path | None, peers: Iterable[Peer] = ()) -> str:
+    """A Python that has these peers: the venv's, this one, or this one with all of them installed into a cache folder.
 
     The cache folder goes into this process's PYTHONPATH, for its children.
     """
     if venv:
         return str(venv / "bin" / "python")
-    wanted = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["optional-dependencies"]["benchmark"]
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["benchmark"]]
     cache = _cache("benchmark")
-    if not all(find_spec(name) for name in wanted):
+    if not all(map(find_spec, {"jinja2", "multipart", *(name for peer in peers for name in peer.packages)})):
         if not cache.is_dir():
             pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(cache), *wanted]
             subprocess.run(pip, check=True, cwd=TOP)

@@ -50,7 +50,7 @@ def _words(source: random.Random, size: int) -> bytes:
 
 def _wrk(path: str, *options: str) -> Callable[[Running, float], list[str]]:
     def command(running: Running, seconds: float) -> list[str]:
-        return [_needed("wrk"), "-t1", "-c32", f"-d{_whole(seconds)}s", *options, running.url + path]
+        return [needed("wrk"), "-t1", "-c32", f"-d{_whole(seconds)}s", *options, running.url + path]
 
     return command
 
@@ -73,7 +73,7 @@ def _ab(path: str, *options: str) -> Callable[[Running, float], list[str]]:
     def command(running: Running, seconds: float) -> list[str]:
         # -t implies -n 50000, so -n comes after it.
         limits = ["-t", str(_whole(seconds)), "-n", "10000000"]
-        return [_needed("ab"), "-q", "-r", *limits, "-c", "32", *options, running.url + path]
+        return [needed("ab"), "-q", "-r", *limits, "-c", "32", *options, running.url + path]
 
     return command
 
@@ -81,7 +81,7 @@ def _ab(path: str, *options: str) -> Callable[[Running, float], list[str]]:
 def _downloads(running: Running, seconds: float) -> list[str]:
     """A fixed number: a 64 MB download that the end of the time cuts would count as none."""
     count = max(16, int(10 * seconds))
-    return [_needed("ab"), "-q", "-k", "-n", str(count), "-c", "4", f"{running.url}/64m.bin"]
+    return [needed("ab"), "-q", "-k", "-n", str(count), "-c", "4", f"{running.url}/64m.bin"]
 
 
 def _pipelined(running: Running, seconds: float) -> list[str]:
@@ -92,7 +92,8 @@ def _whole(seconds: float) -> int:
     return max(1, round(seconds))
 
 
-def _needed(name: str) -> str:
+def needed(name: str) -> str:
+    """The path of a program; ends the benchmark where there is none."""
     path = program(name)
     if path is None:
         raise SystemExit(f"{name} is needed (Debian: apt-get install wrk apache2-utils)")

@@ -16,10 +16,9 @@ from pathlib import Path
 from statistics import median
 from urllib.request import urlopen
 
-from ..tools import needs
 from .measure import Run, run
 from .peers import PEERS, Place, Running, free_port, python_with_peers, started
-from .workloads import Workload
+from .workloads import Workload, needed
 
 __all__ = ["main"]
 
@@ -32,7 +31,7 @@ GOAL = 1.0
 
 def _workload(clients: int) -> Workload:
     def command(running: Running, seconds: float) -> list[str]:
-        return [needs("wrk"), "-t1", f"-c{clients}", f"-d{round(seconds)}s", f"{running.url}/page"]
+        return [needed("wrk"), "-t1", f"-c{clients}", f"-d{round(seconds)}s", f"{running.url}/page"]
 
     return Workload(f"page, {clients}", f"{clients} at once", command, GOAL, "page")
 
@@ -58,7 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     options = parser.parse_args()
-    python, good = python_with_peers(None), True
+    python, good = python_with_peers(None, [PEERS[name] for name in NAMES]), True
     print("| clients | server | requests/s | µs of processor each | requests/s, of waitress's |\n" + "| --- " * 5 + "|")
     for clients in CLIENTS:
         runs: defaultdict[str, list[Run]] = defaultdict(list)

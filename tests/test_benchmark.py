@@ -1,0 +1,87 @@
+"""The benchmark: that it starts on a bare Python, what its figures come to, and a short run of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .benchmark.measure import Run
+from .benchmark.report import rows_of, table, verdict
+from .benchmark.workloads import WORKLOADS
+from .tools import TOP, needs, python_path
+
+
+def runs(workload: str, **costs: list[float]) -> list[Run]:
+    """A run a round of each server; its requests a second are what its cost leaves of a second."""
+    return [
+        Run(name.replace("_", " "), workload, number, 1_000, 1e6 / cost, cost, 0)
+        for name, rounds in costs.items()
+        for number, cost in enumerate(rounds)
+    ]
+
+
+def test_ratios_are_those_of_a_round() -> None:
+    [ours, nginx, other] = rows_of(runs("1k", httpd=[20, 60], nginx=[25, 50], waitress=[200, 300]), "nginx")
+    assert ours.costs == [0.8, 1.2]
+    assert nginx.to_ours == [1.25, 50 / 60]
+    assert other.to_ours == [10, 5]
+    assert other.cells()[-2:] == ("7.50", "")
+
+
+@pytest.mark.parametrize(
+    ("workload", "reference", "costs", "said"),
+    [
+        ("1k", "nginx", {"httpd": [20], "nginx": [20]}, "goal: CPU at most 1 × nginx's; it is 1.00: reached"),
+        ("browser", "nginx", {"httpd": [25], "nginx": [20]}, "goal: CPU at most 1.2 × nginx's; it is 1.25: missed"),
+        (
+            "page",
+            "Flask on gunicorn",
+            {"httpd_page": [20], "Flask_on_gunicorn": [80]},
+            "goal: requests/s at least 3 × Flask on gunicorn's; it is 4.00: reached",
+        ),
+        ("1k", "nginx", {"httpd": [20]}, ""),
+        ("1k", "nginx", {"nginx": [20]}, ""),
+    ],
+)
+def test_a_goal_is_reached_or_missed(workload: str, reference: str, costs: dict[str, list[float]], said: str) -> None:
+    mine = runs(workload, **costs)
+    assert verdict(WORKLOADS[workload], rows_of(mine, reference), reference).strip() == said
+    assert table(WORKLOADS[workload], mine, reference).count("\n") == 2 + len(costs) + bool(said)
+
+
+def test_it_starts_on_a_python_without_any_package() -> None:
+    code = f"import sys; sys.path.insert(0, {str(TOP)!r}); sys.argv = ['benchmark', '--help']; import runpy; "
+    code += "runpy.run_module('tests.benchmark', run_name='__main__')"
+    told = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    assert "--quick" in told.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.tools
+def test_a_short_run(tmp_path: Path) -> None:
+    needs("wrk")
+    needs("nginx")
+    results, page = tmp_path / "runs.json", tmp_path / "page.html"
+    options = ["--quick", "--workloads", "1k,memory", "--peers", "httpd,nginx", "--json", results, "--html", page]
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.benchmark", *options],
+        cwd=TOP,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": str(tmp_path), "PYTHONPATH": python_path()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert told.returncode == 0, told.stderr
+    assert "goal: CPU at most 1 × nginx's; it is" in told.stdout
+    figures = json.loads(results.read_text())
+    assert [(run["peer"], run["bad"], run["requests"] > 100) for run in figures["runs"]] == [
+        ("httpd", 0, True),
+        ("nginx", 0, True),
+    ]
+    assert figures["footprint"]["memory"].keys() == {"httpd", "nginx"}
+    assert "goal: CPU at most 1" in page.read_text()

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -26,8 +27,9 @@ from httpd.config.sources import read_sources
 from .live import LiveServer
 from .postgres import shared
 from .proxies import free_port
+from .shipping import build, empty_venv, run
 from .test_apps import Visitor
-from .tools import TOP, needs, needs_module
+from .tools import TOP, interpreters, missing, needs, needs_module
 from .workbench import until
 
 DEPLOY = TOP / "examples" / "deploy"
@@ -290,6 +292,66 @@ def test_the_variables_that_it_sets_are_ours() -> None:
     for path in DEPLOY.iterdir():
         if path.is_file():
             assert set(re.findall(r"HTTPD_[A-Z_]+", path.read_text())) <= known, path
+
+
+@pytest.mark.tools
+@pytest.mark.slow
+def test_the_steps_of_the_container_file_make_a_server_for_nobodys_user() -> None:
+    """One after the other, without containers: what is copied, the wheel that is built of it, its extras, the user."""
+    setpriv = needs("setpriv") if os.geteuid() == 0 else ""
+    steps = container_steps((DEPLOY / "Containerfile").read_text())
+    with TemporaryDirectory() as name:
+        top = Path(name)
+        top.chmod(0o755)
+        [wheel] = _built(top, [words for step, words in steps if step == "COPY" and words[0] != "--from=wheel"][:4])
+        [extras] = {re.findall(r"\.whl\)(\[.*\])", " ".join(words))[0] for step, words in steps if "install" in words}
+        user = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", "--"] if setpriv else []
+        python = empty_venv(_python_for(user), top / "venv")
+        run(python, "-m", "pip", "install", "-q", f"{wheel}{extras}", cwd=top)
+        (top / "srv").mkdir()
+        for what in ("httpd.toml", "site"):
+            assert ("COPY", [f"examples/deploy/{what}", f"./{'' if '.' in what else what}"]) in steps
+            run("cp", "-r", DEPLOY / what, top / "srv", cwd=top)
+        (top / "tmp").mkdir(mode=0o777)
+        (top / "tmp").chmod(0o777)
+        assert ("USER", ["65534:65534"]) in steps
+        assert ("ENTRYPOINT", ['["httpd"]']) in steps
+        env = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "HTTPD_INBOX": f"sqlite:{top}/tmp/inbox.db"}
+        command = [*user, str(top / "venv" / "bin" / "httpd")]
+        with LiveServer(None, "--bind", "127.0.0.1", command=command, cwd=top / "srv", env=env) as server:
+            whole = Cluster(server.port, [server], "", top)
+            assert _answers(whole)
+            with Load(whole) as load:
+                load.reaches(1)
+            assert not load.lost
+            if user:
+                assert Path(f"/proc/{server.pid}").stat().st_uid == 65_534
+            assert server.stop(signal.SIGTERM) == 0
+        assert not list((top / "srv").rglob("*.pyc"))
+
+
+def container_steps(text: str) -> list[tuple[str, list[str]]]:
+    """The instructions of a container file, each with its words."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(step, rest.split()) for step, _, rest in (line.partition(" ") for line in lines)]
+
+
+def _built(top: Path, copied: list[list[str]]) -> list[Path]:
+    """The wheel that is made of nothing but what is copied."""
+    checkout, into = top / "checkout", top / "wheel"
+    checkout.mkdir()
+    into.mkdir()
+    for *sources, _ in copied:
+        for source in sources:
+            run("cp", "-r", TOP / source, checkout, cwd=top)
+    return [build(checkout, into, "wheel")]
+
+
+def _python_for(user: list[str]) -> str:
+    """A Python that this user may run."""
+    found = interpreters("3.13", "3.12", "3.11").values()
+    may = [path for path in found if subprocess.run([*user, path, "-c", ""], capture_output=True).returncode == 0]
+    return may[0] if may else missing("a Python that every user may run")
 
 
 @pytest.mark.tools

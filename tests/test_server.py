@@ -8,6 +8,8 @@ import gc
 import http.client
 import io
 import os
+import re
+import select
 import signal
 import socket
 import sys
@@ -468,6 +470,17 @@ def test_two_servers_at_one_socket_share_what_comes(listening: socket.socket) ->
         assert b"here" in talk(server, get("/", "Connection: close"))
         assert b"here" in read_to_end(one)
     assert sorted(asked) == [0, 1]
+
+
+@pytest.mark.skipif(not hasattr(select, "EPOLLEXCLUSIVE"), reason="only Linux wakes one of several")
+def test_of_servers_at_one_socket_the_kernel_is_to_wake_one(listening: socket.socket) -> None:
+    with serving_at(listening) as shared, serving(hello) as sole:
+        for server, alone in ((shared, True), (sole, False)):
+            assert b"hello" in talk(server, get("/", "Connection: close"))
+            [listener] = server._listeners
+            told = Path(f"/proc/self/fdinfo/{server._interests._backend._epoll.fileno()}").read_text()
+            [mask] = re.findall(rf"tfd:\s+{listener.socket.fileno()} events:\s+([0-9a-f]+)", told)
+            assert bool(int(mask, 16) & select.EPOLLEXCLUSIVE) is alone
 
 
 def test_a_server_that_makes_way_answers_a_last_request_of_each_connection(listening: socket.socket) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from httpd.site.auth import Protected
 from httpd.site.hosts import Hosts
 from httpd.site.uploads import SpooledFile
 
+from .benchmark import uploads as large
 from .chromium import chromium, quiet_page
 from .exchange import EOF, GET, RESET, Exchange, post
 from .factories import request
@@ -345,30 +345,20 @@ def test_a_browser_leaves_a_file(server: LiveServer, tmp_path: Path) -> None:
     assert (tmp_path / "uploads" / "Grüße & mehr.txt").read_bytes() == BIG
 
 
-def resident(pid: int) -> dict[str, int]:
-    """The resident memory of a process now and at its most, in KB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {line[:5]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "VmHWM"))}
-
-
 @pytest.mark.slow
-def test_two_gigabytes_go_through_flat(server: LiveServer, tmp_path: Path) -> None:
+def test_two_gigabytes_go_through_flat(tmp_path: Path) -> None:
     if os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize < 5 << 30:
         pytest.skip("no room for a file of two gigabytes")
-    curl("-F", "file=@-;filename=first", "-o", os.devnull, server.url)
-    before = resident(server.pid)["VmRSS"]
-    begin, end = form(file("file", "big", b"|")).split(b"|")
-    piece = os.urandom(1 << 20)
-    head = post(b"", f"Content-Type: {TYPE}").replace(b"h: 0", b"h: %d" % (len(begin) + (2 << 30) + len(end)))
-    with socket.create_connection(("127.0.0.1", server.port), 120) as sock:
-        sock.sendall(head + begin)
-        for _ in range(2 << 10):
-            sock.sendall(piece)
-        sock.sendall(end)
-        assert sock.recv(65_536).startswith(b"HTTP/1.0 303 ")
-    most = resident(server.pid)["VmHWM"]
-    kept = tmp_path / "uploads" / "big"
-    assert kept.stat().st_size == 2 << 30
-    kept.unlink()
-    print(f"resident: {before} KB before, {most} KB at most")
-    assert most - before < 4_096
+    with large.box(tmp_path) as server:
+        seen = large.upload(server, "/", 2_048)
+    assert (tmp_path / "uploads" / "large").stat().st_size == 2 << 30
+    (tmp_path / "uploads" / "large").unlink()
+    assert seen.status == 303
+    assert seen.most - seen.before < 4_096, seen
+
+
+def test_a_large_file_goes_through_a_form_flat(tmp_path: Path) -> None:
+    with large.form(tmp_path) as server:
+        seen = large.upload(server, "/send", 48)
+    assert seen.status == 303
+    assert seen.most - seen.before < 8_192, seen

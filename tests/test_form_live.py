@@ -6,8 +6,10 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import stat
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -22,7 +24,7 @@ from httpd.inbox.opening import open_inbox
 from httpd.inbox.submissions import Submission, Wanted, page
 
 from .live import LiveServer
-from .tools import TOP
+from .tools import TOP, needs
 
 GOOD = {"name": "Ann", "email": "ann@example.org", "message": "Hello"}
 
@@ -134,21 +136,30 @@ def test_two_processes_store_one_submission_once(folder: Path) -> None:
     assert len(stored()) == 1
 
 
+@pytest.mark.tools
 def test_what_waits_together_is_stored_together(folder: Path) -> None:
-    """Sixty-four people at once need neither as many threads nor as many commits."""
+    """Sixty-four people at once need neither as many threads nor as many syncs."""
+    calls = folder / "calls"
+    strace = [needs("strace"), "-D", "-f", "-o", str(calls), "-e", "trace=fdatasync,fsync,clone,clone3"]
     (folder / "httpd.toml").write_text('dir = "site"\n[forms."/contact"]\nrate = false\n')
     body = urlencode(GOOD)
     request = (
         "POST /contact HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
-    with served(None) as server, contextlib.ExitStack() as opened:
+    command = [*strace, sys.executable, "-m", "httpd"]
+    live = LiveServer(None, command=command, cwd=os.curdir, env={"PYTHONPATH": str(TOP)})
+    with live as server, contextlib.ExitStack() as opened:
         address = "127.0.0.1", server.port
         sockets = [opened.enter_context(socket.create_connection(address, 30)) for _ in range(64)]
+        before = calls.read_text()
         for sock in sockets:
             sock.sendall(request)
         assert {sock.recv(12) for sock in sockets} == {b"HTTP/1.0 303"}
+        meanwhile = calls.read_text().removeprefix(before)
     assert len({submission.id for submission in stored()}) == 64
+    assert 0 < len(re.findall(r"f(?:data)?sync(?:\(\d+\)| resumed>\)) += 0", meanwhile)) < 32
+    assert meanwhile.count("clone") < 4
 
 
 def test_a_database_that_would_be_served_is_refused(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,24 @@ def test_a_short_run(tmp_path: Path) -> None:
     ]
     assert figures["footprint"]["memory"].keys() == {"httpd", "nginx"}
     assert "goal: CPU at most 1" in page.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.tools
+def test_two_workers_are_set_against_one() -> None:
+    needs("wrk")
+    command = [sys.executable, "-m", "tests.benchmark.workers", "--rounds", "1", "--seconds", "1"]
+    told = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 0, told.stderr
+    one, two, ratio, _ = told.stdout.splitlines()
+    for line, number in ((one, 1), (two, 2)):
+        said = re.fullmatch(
+            rf"{number} workers: +(\d+) requests/s; the server had (\d\.\d\d) processors, wrk (\d\.\d\d)", line
+        )
+        assert said, line
+        rate, server, wrk = map(float, said.groups())
+        assert rate > 0
+        # No more than there is; what is told of a second is not exact to the tick.
+        assert 0 < server < number + 0.2
+        assert 0 < wrk < 1.2
+    assert re.fullmatch(r"two workers to one, in the same round: [\d.]+ \([\d.]+ to [\d.]+\)", ratio)

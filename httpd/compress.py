@@ -1,8 +1,9 @@
 """`httpd compress DIR`: make the encoded forms that are served in place of the files (see `site.siblings`).
 
 Beside each file that gets shorter come `.zst`, `.br` and `.gz`, with the file's own time, mode and, as far as one may,
-owner.  What there is already and is not older stays.  A form is written under another name, a hidden one, and gets its
-own when it is whole, so no one ever meets half of it.  A form whose file is gone is left: it is served no more.
+owner.  What there is already stays if it has that time; a later one may be another tool's, or of a state that the file
+was taken back from, so it stays if it decodes to the file.  A form is written under another name, a hidden one, and
+gets its own when it is whole, so no one ever meets half of it.  A form whose file is gone is left: it is served no more.
 
 One *task* is one file in one coding; as many are done at once as there are processors.
 """
@@ -46,6 +47,8 @@ SMALLEST = 256
 WORTH = 0.95
 # How much is read at once: seconds pass between two pieces at most, and then Ctrl-C is heard.
 PIECE = 1 << 18
+# The same of a form: it may be a thousand times as long when it is decoded.
+_MORSEL = 1 << 13
 # Brotli's best takes two seconds a megabyte.  Beyond this many bytes it is the second best, ten times as fast.
 PATIENT = 32 << 20
 
@@ -56,12 +59,16 @@ _Finish = Callable[[], bytes]
 
 
 class Task(NamedTuple):
-    """One file in one coding: the served folder, the names below it, the file's size in bytes."""
+    """One file in one coding: the served folder, the names below it, the file's size in bytes.
+
+    It is `doubtful` where there is a form already, of a later time.
+    """
 
     root: bytes
     parts: tuple[bytes, ...]
     coding: str
     size: int
+    doubtful: bool = False
 
 
 class Outcome(NamedTuple):
@@ -166,12 +173,12 @@ def _of_file(
         return
     if not stat.S_ISREG(status.st_mode):
         return
-    is_fresh = {one.coding: one.mtime_ns >= status.st_mtime_ns for one in siblings(entry.path)}
+    later = {one.coding: one.mtime_ns - status.st_mtime_ns for one in siblings(entry.path)}
     for coding in codings:
-        task = Task(root.path, parts, coding, status.st_size)
-        if is_fresh.get(coding):
+        task = Task(root.path, parts, coding, status.st_size, later.get(coding, 0) > 0)
+        if later.get(coding) == 0:
             yield Outcome(task, "fresh")
-        elif status.st_size >= SMALLEST or coding in is_fresh:
+        elif status.st_size >= SMALLEST or coding in later:
             yield task
 
 
@@ -247,6 +254,8 @@ def _made(task: Task) -> Outcome:
     """What a task comes to.  A form that would not be worth it is not made, and one of an earlier state goes."""
     target = b"/".join((task.root, *task.parts)) + SUFFIXES[task.coding]
     try:
+        if task.doubtful and _holds(task, target):
+            return Outcome(task, "fresh")
         length = _write(task, target)
         if not length and os.path.isfile(target):
             os.unlink(target)
@@ -255,6 +264,19 @@ def _made(task: Task) -> Outcome:
     except Exception as why:
         return _failed(task, why)
     return Outcome(task, "made", length) if length else Outcome(task, "long")
+
+
+def _holds(task: Task, target: bytes) -> bool:
+    """Whether the form that is there decodes to the file."""
+    with open(Root(task.root).open(task.parts)[0], "rb") as source, open(target, "rb") as form:
+        try:
+            same = all(source.read(len(data)) == data for data in _decoded(task.coding, form))
+        except _Stopped:
+            raise
+        except Exception:
+            # Each coder has its own for what is none of its forms.
+            return False
+        return same and not source.read(1)
 
 
 def _failed(task: Task, why: Exception) -> Outcome:
@@ -295,11 +317,23 @@ def _encode(coding: str, source: FileIO, form: BinaryIO, size: int) -> int:
 
 def _encoded(coding: str, source: FileIO, size: int) -> Iterator[bytes]:
     feed, finish = _CODERS[coding](size)
-    while piece := source.read(PIECE):
+    yield from map(feed, _pieces(source, PIECE))
+    yield finish()
+
+
+def _decoded(coding: str, form: BinaryIO) -> Iterator[bytes]:
+    """Raises some error for what is no whole form."""
+    feed, is_whole = _DECODERS[coding]()
+    yield from map(feed, _pieces(form, _MORSEL))
+    if not is_whole():
+        raise EOFError
+
+
+def _pieces(file: BinaryIO | FileIO, size: int) -> Iterator[bytes]:
+    while piece := file.read(size):
         if _stopping:
             raise _Stopped
-        yield feed(piece)
-    yield finish()
+        yield piece
 
 
 def _make_alike(descriptor: int, status: os.stat_result) -> None:
@@ -330,6 +364,24 @@ def _zstd(size: int) -> tuple[_Feed, _Finish]:
 
 
 _CODERS = {"zstd": _zstd, "br": _brotli, "gzip": _gzip}
+
+
+def _from_gzip() -> tuple[_Feed, Callable[[], bool]]:
+    decoder = zlib.decompressobj(31)
+    return decoder.decompress, lambda: decoder.eof
+
+
+def _from_brotli() -> tuple[_Feed, Callable[[], bool]]:
+    decoder = importlib.import_module("brotli").Decompressor()
+    return decoder.process, decoder.is_finished
+
+
+def _from_zstd() -> tuple[_Feed, Callable[[], bool]]:
+    decoder = importlib.import_module("zstandard").ZstdDecompressor().decompressobj()
+    return decoder.decompress, lambda: decoder.eof
+
+
+_DECODERS = {"zstd": _from_zstd, "br": _from_brotli, "gzip": _from_gzip}
 
 
 # ---- what is told

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import brotli
@@ -126,11 +127,40 @@ def test_what_is_fresh_stays_and_what_has_changed_is_made_again(
     assert [row[:4] for row in table(capsys.readouterr().out).values()] == [["1", "1", "0", "0"]] * 3
 
 
-def test_somebody_elses_form_stays_while_it_is_not_older(folder: Path) -> None:
-    page = write(folder / "index.html")
-    write(folder / "index.html.gz", b"by somebody else", age=99)
+ENCODE = {
+    ".zst": zstandard.ZstdCompressor(level=1).compress, ".br": partial(brotli.compress, quality=1),
+    ".gz": partial(gzip.compress, compresslevel=1, mtime=1),
+}  # fmt: skip
+
+
+def test_somebody_elses_form_of_the_same_file_stays(folder: Path) -> None:
+    """Its time is when it was made.  One that is older is not served, whatever is in it."""
+    page, other = write(folder / "index.html"), write(folder / "other.html")
+    theirs = {suffix: encode(PAGE) for suffix, encode in ENCODE.items()}
+    for suffix, data in theirs.items():
+        write(Path(f"{page}{suffix}"), data, age=99)
+        write(Path(f"{other}{suffix}"), data, age=101)
     assert main(["compress", str(folder)]) == 0
-    assert forms(page)[".gz"] == b"by somebody else"
+    assert forms(page) == theirs
+    assert all(form.stat().st_mtime == other.stat().st_mtime for form in folder.glob("other.html.*"))
+
+
+@pytest.mark.parametrize("content", [PAGE + b"later", PAGE[:-1], b""])
+def test_the_form_of_a_state_that_a_file_was_taken_back_from_is_made_again(folder: Path, content: bytes) -> None:
+    page = write(folder / "index.html")
+    for suffix, encode in ENCODE.items():
+        write(Path(f"{page}{suffix}"), encode(content), age=50)
+    assert main(["compress", str(folder)]) == 0
+    assert {suffix: DECODE[suffix](data) for suffix, data in forms(page).items()} == dict.fromkeys(FORMS, PAGE)
+
+
+@pytest.mark.parametrize("suffix", FORMS)
+def test_what_is_no_whole_form_is_made_again(folder: Path, suffix: str) -> None:
+    page = write(folder / "index.html")
+    for data in (b"by somebody else", b"", ENCODE[suffix](PAGE)[:-2]):
+        write(Path(f"{page}{suffix}"), data, age=50)
+        assert main(["compress", str(folder)]) == 0
+        assert DECODE[suffix](forms(page)[suffix]) == PAGE
 
 
 # ---- what is not

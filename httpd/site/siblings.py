@@ -4,7 +4,7 @@ A *sibling* is the same representation with a content coding (RFC 9110 §8.4), m
 by whatever built the site.  It counts as long as it is not older than its original: whoever changes the original and
 forgets the sibling loses some bytes of traffic, and nothing else.  But where an original is taken back to an earlier
 state, with the time of that, nothing on the disk tells that the sibling is of the later one, for many tools give their
-siblings a later time.  It must be made anew.
+siblings a later time.  `httpd compress` looks into those, and makes them anew.
 """
 
 from __future__ import annotations

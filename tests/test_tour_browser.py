@@ -118,6 +118,12 @@ def test_the_watch_link_opens_the_console_at_the_request(
         page.wait_for_selector(".bench")
         assert page.locator(".sentence").inner_text() == "The request-line: GET of /pictures, in HTTP/1.1."
         assert serious(page) == []
+        page.goto(guide.url + "/hello/Ada")
+        page.click("text=Watch this request")
+        page.wait_for_selector(".bench")
+        for _ in range(2):
+            page.get_by_role("button", name="Next state").click()
+        assert page.locator(".channel").get_by_text("hello", exact=True).count() == 1
         for place, there in (("/", ".lane .out"), ("/lessons", ".lessons"), ("/lessons/1", ".player .sentence")):
             page.goto(guide.console + place)
             page.wait_for_selector(there)

@@ -232,23 +232,29 @@ def _responded(what: Responded) -> str:
 # ---- the site
 
 
+def _called(handler: str) -> str:
+    """A handler as people call it: without the function in which it was defined."""
+    return handler.rpartition("<locals>.")[2]
+
+
 def _routed(what: Routed) -> str:
     asked = f"{what.method} {what.path}"
     if not what.handler:
         return f"Nobody answers {asked}: {counted(len(what.tried), 'route')} did not fit."
     if not what.tried:
-        return f"{what.handler} answers {asked}."
+        return f"{_called(what.handler)} answers {asked}."
     missed = len(what.tried) - 1
     after = f", after {counted(missed, 'other')} did not fit" if missed else ""
-    return f"{what.handler} answers {asked}: the route {what.tried[-1].pattern} fits{after}."
+    return f"{_called(what.handler)} answers {asked}: the route {what.tried[-1].pattern} fits{after}."
 
 
 def _returned(what: Returned) -> str:
-    return f"{what.handler} returned its answer after {what.ms:,.3g} ms."
+    return f"{_called(what.handler)} returned its answer after {what.ms:,.3g} ms."
 
 
 def _postponed(what: Postponed) -> str:
-    return f"{what.handler} needs work that would hold up the loop: it is done beside it, and then it is asked again."
+    work = "work that would hold up the loop: it is done beside it, and then it is asked again"
+    return f"{_called(what.handler)} needs {work}."
 
 
 def _raised(what: Raised) -> str:

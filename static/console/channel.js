@@ -128,7 +128,7 @@ function routes({ route }) {
 function handler({ route, outcome, response, refused }) {
   if (refused && !route) return [line("not asked: the request is refused", "refused"), ...answered(response)];
   if (!route) return [...(response ? answered(response) : [empty("not called yet")])];
-  return [line(route.handler || "nobody", "code"), line(came(outcome), outcome?.kind), ...answered(response)];
+  return [line(route.handler.split("<locals>.").pop() || "nobody", "code"), line(came(outcome), outcome?.kind), ...answered(response)];
 }
 
 function came(outcome) {

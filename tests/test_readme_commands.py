@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,10 @@ def _is_of_its_own(command: str) -> bool:
     return command.partition(" ")[0] in COMMANDS
 
 
+_OF_THEIR_OWN = [command for command in _commands() if _is_of_its_own(command)]
+_SERVING = [command for command in _OF_THEIR_OWN if command.partition(" ")[0] in ("docs", "tour")]
+
+
 @pytest.mark.parametrize("command", [command for command in _commands() if not _is_of_its_own(command)])
 def test_what_serves_is_right(command: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = _here(command)
@@ -110,7 +115,16 @@ def test_what_serves_is_right(command: str, place: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out in ("httpd check: the settings are right\n", "httpd check: FILE is right\n")
 
 
-@pytest.mark.parametrize("command", [command for command in _commands() if _is_of_its_own(command)])
+@pytest.mark.parametrize("command", _SERVING)
+def test_those_that_serve_do_so(command: str, place: Path) -> None:
+    if command.startswith("docs"):
+        needs_module("pdoc")
+    started = [sys.executable, "-m", "httpd", *(word for word in shlex.split(command) if word != "--open")]
+    with LiveServer(None, command=started, cwd=place, env={"PYTHONPATH": str(TOP)}) as server:
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("command", [command for command in _OF_THEIR_OWN if command not in _SERVING])
 def test_the_other_commands_do_their_work(command: str, place: Path) -> None:
     words = _here(command)
     _lay_out(words)

@@ -181,8 +181,8 @@ def test_nothing_is_left_and_a_folder_of_its_name_is_told_of(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--bind", "::"], "the tour has no use for --bind: it takes --port, --port-auto, --console, --open"),
-        (["site"], "the tour has no use for DIR"),
+        (["--bind", "::"], "httpd tour has no use for --bind"),
+        (["site"], "httpd tour has no use for DIR"),
         (["--prot", "1"], "did you mean --port?"),
     ],
 )
@@ -194,7 +194,8 @@ def test_what_it_does_not_take_is_told(words: list[str], said: str, capsys: pyte
 
 
 def test_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tour", "--help"]) == 0
+    with pytest.raises(SystemExit, match="0"):
+        main(["tour", "--help"])
     assert capsys.readouterr().out.startswith("usage: httpd tour [--port PORT]")
 
 

@@ -15,13 +15,13 @@ from ..command_parser import CommandParser
 from ..config.arguments import FLAGS
 from ..config.option import Wrong
 from ..config.settings import Settings
-from ..config.sources import read_sources
 from ..packages import needs
 from ..resources import folder
 from ..server.server import Server
 from ..site.static import StaticFiles
 from .developing import developing
 from .reaching import start
+from .serving import settings_for
 
 __all__ = ["PUBLIC", "main", "render"]
 
@@ -46,7 +46,7 @@ PUBLIC = (
     "httpd.trace.tracing",
 )
 # Of the server's options those that make sense here.
-_TAKEN = (Settings.port, Settings.port_auto, Settings.open, Settings.config)
+_TAKEN = (Settings.port, Settings.port_auto, Settings.open)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", metavar="DIR", help="write the pages into a folder instead, and end")
     options, others = parser.parse_own(argv, FLAGS)
-    settings = _settings(others)
+    settings = settings_for("httpd docs", others, _TAKEN)
     if options.output:
         _written(options.output)
         print(f"the first page is {os.path.join(options.output, 'index.html')}")
@@ -71,14 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             with developing(server, settings):
                 server.run()
     return 0
-
-
-def _settings(words: Sequence[str]) -> Settings:
-    """What the server's own options say here.  Raises Wrong."""
-    settings = read_sources([*words, "--config="], {}).checked()
-    for option in set(settings.values) - {option.name for option in _TAKEN}:
-        raise Wrong(f"httpd docs has no use for {settings.named(getattr(Settings, option))}", status=2)
-    return settings
 
 
 def _written(pages: str) -> None:

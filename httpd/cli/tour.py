@@ -9,10 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from ..config.arguments import Asked
-from ..config.option import Wrong
+from ..command_parser import CommandParser
+from ..config.arguments import FLAGS
 from ..config.settings import Settings
-from ..config.sources import read_sources
 from ..inbox.declared import declare
 from ..inbox.form import FormHandler
 from ..inbox.forms import Forms
@@ -25,22 +24,11 @@ from ..tour.site import tour_site
 from ..tour.sources import Sources
 from .developing import developing
 from .reaching import start
+from .serving import settings_for
 from .watching import show_console
 
 __all__ = ["main"]
 
-_USAGE = """\
-usage: httpd tour [--port PORT] [--port-auto] [--console PORT] [--open]
-
-Serve a small site that shows what the server does, at http://127.0.0.1:8000/, and the console with the recordings of
-its connections beside it, at port 8001 or any free one.
-
-  --port PORT     another port; 0 takes any free one
-  --port-auto     when the port is taken, take the next free one
-  --console PORT  another port for the console
-  --open          open the tour in the browser
-
-Nothing is kept: what is sent to its form goes when the tour ends.  A folder called tour is served by httpd ./tour."""
 _TAKEN = (Settings.port, Settings.port_auto, Settings.console, Settings.open)
 
 _FORM: dict[str, Any] = {
@@ -54,13 +42,18 @@ _FORM: dict[str, Any] = {
 }
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status.  Raises Wrong."""
-    try:
-        settings = _settings(argv)
-    except Asked:
-        print(_USAGE)
-        return 0
+    parser = CommandParser(
+        prog="httpd tour",
+        usage="httpd tour [--port PORT] [--port-auto] [--console PORT] [--open]",
+        description="Serve a small site that shows what the server does, and beside it the console, where the requests "
+        "for its pages can be watched.  Nothing is kept: what is sent to its form goes when the tour ends.",
+        epilog="All options are those of httpd.  A folder called tour is served by httpd ./tour.",
+    )
+    _, words = parser.parse_own(argv, FLAGS)
+    # There is a console in any case: what is said later counts.
+    settings = settings_for("httpd tour", ["--console", *words], _TAKEN)
     if os.path.isdir("tour"):
         _tell("this is the tour of the server; the folder tour is served by httpd ./tour")
     sources = Sources()
@@ -70,17 +63,6 @@ def main(argv: Sequence[str]) -> int:
         with developing(server, settings):
             server.run()
     return 0
-
-
-def _settings(argv: Sequence[str]) -> Settings:
-    """What the command line alone says, with a console in any case.  Raises Wrong, and Asked."""
-    settings = read_sources(["--console", *argv, "--config="], {}).checked()
-    others = set(settings.values) - {option.name for option in (*_TAKEN, Settings.config)}
-    if others:
-        named = settings.named(getattr(Settings, min(others)))
-        taken = ", ".join(option.flag for option in _TAKEN)
-        raise Wrong(f"the tour has no use for {named}: it takes {taken}", status=2)
-    return settings
 
 
 def _server(settings: Settings, sources: Sources) -> Server:

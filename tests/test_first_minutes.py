@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from .shipping import build, empty_venv, run
-from .test_readme import serve_command
+from .test_readme import serve_command, tour_command
 from .tools import TOP, missing, needs
 
 pytestmark = pytest.mark.slow
@@ -48,6 +48,16 @@ def test_the_first_command_of_the_readme_serves_from_a_fresh_clone(path: str, tm
         _fetch_both(url)
     shown = run("git", "status", "--short", cwd=clone)
     assert shown == "", "it leaves what git would take"
+
+
+def test_the_tour_of_the_readme_comes_from_a_fresh_clone(path: str, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run(needs("git"), "clone", "-q", TOP, clone, cwd=tmp_path)
+    command = f"{tour_command()} --port 0 --console 0"
+    with _served(["bash", "-c", command], clone, PATH=path, HOME=_home(tmp_path)) as url:
+        for page in ("", "pictures"):
+            with urllib.request.urlopen(url + page, timeout=10) as answer:
+                assert "Watch this request" in answer.read().decode()
 
 
 def test_the_wheel_alone_serves_from_an_empty_venv(tmp_path: Path) -> None:

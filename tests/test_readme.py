@@ -34,6 +34,13 @@ def serve_command() -> str:
     return _commands()[0]
 
 
+def tour_command() -> str:
+    """The line that gives a tour from a fresh checkout: the first one of all."""
+    found = re.search(r"^    (python3 .*)$", README, re.MULTILINE)
+    assert found
+    return found[1]
+
+
 def _commands() -> list[str]:
     return re.findall(r"^    (python3 .*)$", _section("Two commands"), re.MULTILINE)
 
@@ -106,6 +113,11 @@ def test_there_are_two_commands_and_each_is_a_line() -> None:
     assert "-m pytest" in test
     for command in (serve, test):
         assert "--target .deps " in command, "a managed Python refuses any other install"
+
+
+def test_the_first_screen_is_one_and_gives_a_tour() -> None:
+    assert tour_command() == serve_command().removesuffix("examples/site") + "tour"
+    assert len(README.partition("\n## Read it\n")[0].splitlines()) <= 45
 
 
 def test_the_test_command_brings_what_it_uses() -> None:

@@ -3,7 +3,7 @@
 Beside each file that gets shorter come `.zst`, `.br` and `.gz`, with the file's own time, mode and, as far as one may,
 owner.  What there is already stays if it has that time; a later one may be another tool's, or of a state that the file
 was taken back from, so it stays if it decodes to the file.  A form is written under another name, a hidden one, and
-gets its own when it is whole, so no one ever meets half of it.  A form whose file is gone is left: it is served no more.
+gets its own when it is whole, so no one ever meets half of it.  A form whose file is gone is left: it is not served.
 
 One *task* is one file in one coding; as many are done at once as there are processors.
 """

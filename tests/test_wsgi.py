@@ -16,6 +16,7 @@ from wsgiref.validate import validator
 import pytest
 
 from httpd import Hosts, Limits, Request, Router
+from httpd.net import producers
 from httpd.protocol.errors import HTTPError
 from httpd.server.server import Server
 from httpd.site.gzipped import Gzipped
@@ -505,6 +506,7 @@ def test_a_file_goes_past_python_from_where_it_stands(file: Path, monkeypatch: p
     sent: list[int] = []
     sendfile = os.sendfile
     monkeypatch.setattr(os, "sendfile", lambda *args: sent.append(1) or sendfile(*args))
+    monkeypatch.setattr(producers, "COPIED", 1_000)
     opened: list[io.BufferedReader] = []
 
     def open_it() -> io.BufferedReader:

@@ -23,7 +23,8 @@ from typing import Any
 
 import pytest
 
-from .tools import TOP, interpreters, missing
+from .interpreters import interpreters
+from .tools import TOP, missing
 
 __all__ = ["chat", "modules", "on_the_modules_of_3_11", "opened", "pair_of_sockets", "run"]
 

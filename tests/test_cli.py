@@ -22,8 +22,9 @@ from httpd import cli
 from httpd.config.sources import read_sources
 from httpd.server.server import Server
 
+from .interpreters import interpreters
 from .live import LiveServer
-from .tools import TOP, interpreters, missing, needs, python_path
+from .tools import TOP, missing, needs, python_path
 
 APP = """
 from httpd import Router, text

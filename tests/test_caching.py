@@ -149,7 +149,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("index.html", "index-BfK3xQ9a.css", "photo.jpg", "sw.js", "about.html", "feed.xml"):
         (tmp_path / name).write_text(name)
     (tmp_path / "docs").mkdir()
-    (tmp_path / "big.bin").write_bytes(b"b" * 100_000)
+    (tmp_path / "big.bin").write_bytes(b"b" * 200_000)
     return tmp_path
 
 

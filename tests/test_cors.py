@@ -27,7 +27,7 @@ LINES = [("X-Frame-Options", "DENY"), ("Cache-Control", "no-store")]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "page.txt").write_text("page")
-    (tmp_path / "big.bin").write_bytes(b"b" * 100_000)
+    (tmp_path / "big.bin").write_bytes(b"b" * 200_000)
     (tmp_path / "docs").mkdir()
     return tmp_path
 

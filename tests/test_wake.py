@@ -282,6 +282,18 @@ def test_every_thread_may_have_a_loop_of_its_own() -> None:
     assert sorted(results) == sorted(b"%d.%d" % (number, turn) for number in range(25) for turn in range(5))
 
 
+def test_a_piece_of_work_may_close_its_worker() -> None:
+    worker = wake.Worker({})
+    closed = threading.Event()
+
+    def close() -> None:
+        worker.close()
+        closed.set()
+
+    worker.do(close, lambda error: None)
+    assert closed.wait(5), "it waits for itself"
+
+
 def test_a_signal_handler_may_wake_the_loop(pair: Any, channels: Any) -> None:
     Chat(pair[0], channels)
     calls: list[int] = []

@@ -24,12 +24,13 @@ import pytest
 from httpd.config.settings import OPTIONS
 from httpd.config.sources import read_sources
 
+from .interpreters import interpreters
 from .live import LiveServer
 from .postgres import shared
 from .proxies import free_port
 from .shipping import build, empty_venv, run
 from .test_apps import Visitor
-from .tools import TOP, interpreters, missing, needs, needs_module
+from .tools import TOP, missing, needs, needs_module
 from .workbench import until
 
 DEPLOY = TOP / "examples" / "deploy"
@@ -228,6 +229,7 @@ def test_who_has_logged_in_stays_so_whichever_servers_go(tmp_path: Path) -> None
         # It finishes what it is answering, and its place is taken by those that are left.
         assert whole.servers[1].stop(signal.SIGTERM) == 0
         assert known_to_all()[:2] == [0, 0]
+        assert "ok" in visitor.get(front + "healthz")
         # Whom nobody knows any more is unknown wherever the answer comes from.
         visitor.post(front + "logout")
         assert "Who are you?" in visitor.get(front)

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from httpd.net.wake import Full, at_once
 from httpd.seeing.health import Health, Quiet, answer_health
 from httpd.seeing.identified import identified
 from httpd.server.handler import http_request_handler
+from httpd.sessions import SCHEMA, StoredSessions
+from httpd.store.database import open_database
+from httpd.store.errors import Unavailable
 
 from .exchange import EOF, Exchange, StrictHandler, get, serving, talk
 from .live import LiveServer
@@ -99,6 +103,21 @@ def test_a_site_that_fails_is_not_well() -> None:
         exchange.feed(get("/healthz")).wait(2)
     assert [answer.status for answer in exchange.answers()] == [status for _, status in outcomes]
     assert b"gone" not in exchange.output
+
+
+def test_stored_sessions_are_well_as_long_as_they_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(work: object) -> None:
+        raise Unavailable("the disk is gone")
+
+    site = Needy()
+    with closing(open_database(f"sqlite:{tmp_path / 'sessions.db'}", [SCHEMA])) as database:
+        sessions = StoredSessions(site, database)
+        assert sessions.healthy()
+        site.works = False
+        assert not sessions.healthy()
+        monkeypatch.setattr(database, "read", gone)
+        with pytest.raises(Unavailable):
+            sessions.healthy()
 
 
 def test_it_is_asked_once_a_second_however_many_ask() -> None:

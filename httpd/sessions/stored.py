@@ -88,6 +88,12 @@ class StoredSessions(SessionSite):
         sql = "DELETE FROM sessions WHERE owner = ? AND id <> ?"
         self._database.write(lambda transaction: transaction.execute(sql, (owner, but)))
 
+    def healthy(self) -> bool:
+        """Whether sessions can be read, and whether the site is well.  It waits."""
+        self._database.read(lambda transaction: transaction.execute("SELECT 1"))
+        site: Callable[[], bool] | None = getattr(self.site, "healthy", None)
+        return site is None or site()
+
     # ---- a request
 
     def load(self, request: Request) -> Session:

@@ -11,6 +11,7 @@ import pytest
 from .chromium import quiet_page
 from .exchange import get, talk
 from .test_console import Watched, watched
+from .workbench import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -201,8 +202,33 @@ def test_a_connection_that_goes_on_is_told_where_it_is_played(console: Watched, 
         steps = page.evaluate("player.events.length")
         assert not page.locator(".more-events").is_visible()
         sock.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
-        with page.expect_navigation():
-            page.get_by_role("button", name="Show them").click()
+        page.get_by_role("button", name="Show them").click()
+        assert until(lambda: page.evaluate(f"player.events.length > {steps}"))
+        assert page.evaluate("player.events[player.index].n") == 2
+        assert not page.locator(".more-events").is_visible()
+        # The player that was there before hears no keys any more.
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("player.events[player.index].n") == 3
+
+
+def test_who_is_at_the_last_step_stays_there_while_it_goes_on(console: Watched, page: Page) -> None:
+    with socket.create_connection(("127.0.0.1", console.server.port)) as sock:
+        sock.sendall(b"GET /half HT")
+        while not (told := console.json("/api/connections")) or told[-1]["events"] < 3:
+            pass
+        page.goto(f"/wire/{told[-1]['connection']}")
         page.wait_for_selector(".bench")
-        assert page.evaluate("player.events.length") > steps
-        assert page.url.endswith("#n=2")
+        page.keyboard.press("End")
+        steps = page.evaluate("player.events.length")
+        sock.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
+        assert until(lambda: page.evaluate(f"player.events.length > {steps} && player.is_at_end()"))
+        # Whoever guesses the next step is not shown it.
+        page.keyboard.press("p")
+        before = page.evaluate("player.events.length")
+        sock.sendall(b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n")
+        page.get_by_role("button", name="Show them").wait_for()
+        assert page.evaluate("player.events.length") == before
+    # It is over, and nothing is waited for any more.
+    page.keyboard.press("p")
+    page.get_by_role("button", name="Show them").click()
+    assert until(lambda: page.evaluate("player.events.at(-1).name === 'channel:closed'"))

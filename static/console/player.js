@@ -18,9 +18,9 @@ const OUT = [["waiting", "given by a producer"], ["gone", "sent"], ["unknown", "
 
 // Show a recording in a place of the page.  A `linked` player is the page's own: it hears the keys wherever the focus
 // is, and the address names its step (`#n=12`).
-export function mount(place, data, { linked = false, n = 0 } = {}) {
+export function mount(place, data, { linked = false, n = null } = {}) {
   const player = new Player(place, data, linked);
-  player.show(linked ? player.linked_index() : player.index_of(n));
+  player.show(linked && n === null ? player.linked_index() : player.index_of(n ?? 0));
   return player;
 }
 
@@ -58,7 +58,8 @@ class Player {
     place.replaceChildren(
       this.step.heading, bench, this.predict.place, rulers.in.place, this.channel.place, rulers.out.place, more,
     );
-    new ResizeObserver(() => this.#fit()).observe(place);
+    this.sizes = new ResizeObserver(() => this.#fit());
+    this.sizes.observe(place);
     this.#fit();
   }
 
@@ -76,8 +77,23 @@ class Player {
 
   #listen() {
     const keys = this.linked ? document : this.place;
-    keys.addEventListener("keydown", (event) => this.transport.key(event));
-    if (this.linked) window.addEventListener("hashchange", () => this.show(this.linked_index()));
+    this.gone = new AbortController();
+    const { signal } = this.gone;
+    keys.addEventListener("keydown", (event) => this.transport.key(event), { signal });
+    if (this.linked) window.addEventListener("hashchange", () => this.show(this.linked_index()), { signal });
+  }
+
+  // Another player takes the place: this one hears nothing more.
+  leave() {
+    this.gone.abort();
+    this.sizes.disconnect();
+    this.transport.stop();
+    clearTimeout(this.late);
+  }
+
+  // Whether the last step is shown, and nobody is to guess the next.
+  is_at_end() {
+    return this.index === this.events.length - 1 && !this.predict.on;
   }
 
   index_of(n) {

@@ -32,7 +32,7 @@ export class Transport {
   }
 
   show(index) {
-    if (index === this.events.length - 1) this.#stop();
+    if (index === this.events.length - 1) this.stop();
   }
 
   key(event) {
@@ -59,7 +59,7 @@ export class Transport {
   }
 
   #go(index) {
-    this.#stop();
+    this.stop();
     this.player.show(index);
   }
 
@@ -74,13 +74,13 @@ export class Transport {
   }
 
   #predict() {
-    this.#stop();
+    this.stop();
     this.player.turn_prediction();
     this.predict_button.setAttribute("aria-pressed", this.player.predict.on);
   }
 
   toggle() {
-    if (this.playing) return this.#stop();
+    if (this.playing) return this.stop();
     if (this.player.index === this.events.length - 1) this.player.show(0);
     this.#tick();
     return this.#named("❚❚ Pause", "Pause");
@@ -93,7 +93,7 @@ export class Transport {
     }, Number(this.pace.value));
   }
 
-  #stop() {
+  stop() {
     clearTimeout(this.playing);
     this.playing = 0;
     this.#named("▶ Play", "Play");

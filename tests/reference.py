@@ -40,11 +40,12 @@ _opened: list[Any] = []
 
 @contextlib.contextmanager
 def modules() -> Iterator[Any]:
-    """The pair of modules under test, as `.asyncore` and `.asynchat`; in the end, what the test opened is closed."""
-    package = "" if _REFERENCE in os.environ else "httpd.net."
+    """The modules under test, as `.asyncore` and `.asynchat`, ours with what stands beside them; in the end, what the
+    test opened is closed."""
+    package, beside = ("", []) if _REFERENCE in os.environ else ("httpd.net.", ["limited", "tls"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        pair = {name: importlib.import_module(package + name) for name in ("asyncore", "asynchat")}
+        pair = {name: importlib.import_module(package + name) for name in ["asyncore", "asynchat", *beside]}
     yield SimpleNamespace(**pair)
     pair["asyncore"].close_all(ignore_all=True)
     while _opened:

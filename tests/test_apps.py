@@ -282,7 +282,7 @@ def test_a_line_without_an_end_is_not_kept(chat: int) -> None:
     ada, bob = Line(chat), Line(chat)
     bob.says("x" * 5_000, "")
     assert ada.hears() == "guest 2 comes in."
-    assert bob.hears() == "A line has at most 1000 bytes. Farewell."
+    assert bob.hears() == "Farewell: a message of more than 1000 bytes."
     assert ada.hears() == "guest 2 has gone."
     for each in (ada, bob):
         each.leaves()

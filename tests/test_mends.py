@@ -44,7 +44,7 @@ DEFECTS = {
     "copied": "a pushed bytearray is not copied",
     "terminator": "set_terminator(str) fails later; none set at all is an AttributeError",
     "thread": "a thread's push() waits for the loop's timeout; an idle map sleeps",
-    "timers": "no timers, no limits",
+    "timers": "no timers, no timeouts, no TLS, no limits",
     "errors": "errors are one line on stdout",
     "asked": "every channel is asked on every pass",
 }
@@ -64,7 +64,7 @@ def mends(defect: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 @pytest.fixture
 def net() -> Iterator[Any]:
-    """The pair of modules under test: `.asyncore`, `.asynchat`."""
+    """The modules under test: `.asyncore`, `.asynchat`; beside ours, `.limited` and `.tls`."""
     with modules() as pair:
         yield pair
 
@@ -627,6 +627,71 @@ def test_input_can_be_paused(net: Any) -> None:
     assert channel.lines == [b"one"]
     channel.resume_input()
     assert channel.lines == [b"one", b"two"]
+
+
+@mends("timers")
+def test_who_says_nothing_for_too_long_is_closed(net: Any) -> None:
+    class Hasty(net.limited.LimitedChat):  # type: ignore[misc]
+        idle_seconds = 0.05
+
+    channels: dict[int, Any] = {}
+    Hasty(pair_of_sockets()[0], channels)
+    run(net, channels, lambda: not channels)
+
+
+@mends("timers")
+@pytest.mark.parametrize("limit", ["most_before_terminator", "most_queued"])
+def test_a_peer_cannot_fill_the_memory(net: Any, limit: str) -> None:
+    class Limited(net.limited.LimitedChat):  # type: ignore[misc]
+        terminator = b"\n"
+
+        def collect_incoming_data(self, data: bytes) -> None:
+            self._collect_incoming_data(data)
+
+    setattr(Limited, limit, 1000)
+    channel = Limited(ScriptedSocket([b"x" * 500] * 3, takes=[BLOCKS] * 9), {})
+    for _ in range(3):
+        channel.handle_read()
+        channel.push(b"x" * 500)
+    assert channel.socket.closed == 1
+
+
+@mends("timers")
+def test_the_same_channel_over_tls(net: Any) -> None:
+    class Echo(net.tls.TlsChat):  # type: ignore[misc]
+        def __init__(self, sock: Any, channels: Any) -> None:
+            super().__init__(net.asyncore.interests_of(channels).timers, channels)
+            self.set_terminator(b"\n")
+            self.set_socket(sock)
+            self.connected = True
+
+        def collect_incoming_data(self, data: bytes) -> None:
+            self.push(data + b"!")
+
+        def found_terminator(self) -> None:
+            self.close_when_done()
+
+        def patience(self) -> float:
+            return float("inf")
+
+    from .test_tls import client_context, server_context
+
+    channels: dict[int, Any] = {}
+    ours, theirs = pair_of_sockets()
+    ours.setblocking(False)
+    Echo(net.tls.TlsSocket(ours, server_context()), channels)
+    heard: list[bytes] = []
+
+    def client() -> None:
+        with client_context().wrap_socket(theirs) as sock:
+            sock.sendall(b"hello\n")
+            heard.append(sock.recv(100))
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    run(net, channels, lambda: not channels)
+    thread.join()
+    assert heard == [b"hello!"]
 
 
 @mends("errors")

@@ -10,48 +10,38 @@ from __future__ import annotations
 import socket
 import sys
 
-from httpd import asynchat, asyncore
-
-MOST_LINE = 1_000
-# Who takes so little that more than this waits for him is let go: it is held in memory.
-MOST_WAITING = 100_000
+from httpd import asyncore
+from httpd.net.limited import LimitedChat
 
 
-class Talker(asynchat.async_chat):
+class Talker(LimitedChat):
     """One who is there.  A line ends with LF, and a CR before it does not count."""
 
     stops_when_closing = True
+    # What has no end yet, and what is not taken, is held in memory.
+    most_before_terminator = 1_000
+    most_queued = 100_000
 
     def __init__(self, sock: socket.socket, room: Room) -> None:
         super().__init__(sock, room.map)
         self.room = room
         self.name = f"guest {room.guests}"
-        self.length = 0
         self.set_terminator(b"\n")
         self.say(f"You are {self.name}. Type a line, /me NAME, /who or /quit.")
         room.tell(f"{self.name} comes in.", self)
 
     def say(self, line: str) -> None:
         """Queue a line for this one."""
-        if sum(map(len, self.producer_fifo)) > MOST_WAITING:
-            self.close()
-        else:
-            self.push(line.encode() + b"\r\n")
+        self.push(line.encode() + b"\r\n")
 
     def collect_incoming_data(self, data: bytes) -> None:
-        """A part of a line; one without an end must not fill the memory."""
+        """A part of a line."""
         self.incoming.append(data)
-        self.length += len(data)
-        if self.length > MOST_LINE:
-            self.incoming.clear()
-            self.say(f"A line has at most {MOST_LINE} bytes. Farewell.")
-            self.close_when_done()
 
     def found_terminator(self) -> None:
         """A line is whole."""
         line = b"".join(self.incoming).decode("utf-8", "replace").strip()
         self.incoming.clear()
-        self.length = 0
         # What a terminal would take for a command is no text.
         line = "".join(letter for letter in line if letter.isprintable())
         if line.startswith("/me ") and line[4:].strip():
@@ -64,6 +54,11 @@ class Talker(asynchat.async_chat):
             self.close_when_done()
         elif line:
             self.room.tell(f"{self.name}: {line}", self)
+
+    def over_limit(self, why: str) -> None:
+        """Who sends a line without an end, or takes nothing, is let go."""
+        self.say(f"Farewell: {why}.")
+        super().over_limit(why)
 
     def handle_close(self) -> None:
         """The connection is gone, or all is sent."""

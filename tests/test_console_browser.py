@@ -203,7 +203,7 @@ def test_a_connection_that_goes_on_is_told_where_it_is_played(console: Watched, 
         assert not page.locator(".more-events").is_visible()
         sock.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
         page.get_by_role("button", name="Show them").click()
-        assert until(lambda: page.evaluate(f"player.events.length > {steps}"))
+        assert until(lambda: page.evaluate(f"player.events.length > {steps}"), 30)
         assert page.evaluate("player.events[player.index].n") == 2
         assert not page.locator(".more-events").is_visible()
         # The player that was there before hears no keys any more.
@@ -221,7 +221,7 @@ def test_who_is_at_the_last_step_stays_there_while_it_goes_on(console: Watched, 
         page.keyboard.press("End")
         steps = page.evaluate("player.events.length")
         sock.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
-        assert until(lambda: page.evaluate(f"player.events.length > {steps} && player.is_at_end()"))
+        assert until(lambda: page.evaluate(f"player.events.length > {steps} && player.is_at_end()"), 30)
         # Whoever guesses the next step is not shown it.
         page.keyboard.press("p")
         before = page.evaluate("player.events.length")
@@ -231,4 +231,4 @@ def test_who_is_at_the_last_step_stays_there_while_it_goes_on(console: Watched, 
     # It is over, and nothing is waited for any more.
     page.keyboard.press("p")
     page.get_by_role("button", name="Show them").click()
-    assert until(lambda: page.evaluate("player.events.at(-1).name === 'channel:closed'"))
+    assert until(lambda: page.evaluate("player.events.at(-1).name === 'channel:closed'"), 30)

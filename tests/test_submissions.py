@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from httpd.inbox.pieces import remove_pieces
 from httpd.inbox.schema import PIECE, SCHEMA
 from httpd.inbox.submissions import (
     Submission,
@@ -179,6 +180,7 @@ def test_what_is_deleted_is_gone_with_its_files_and_nothing_else_is(transaction:
     assert delete(transaction, [gone.id, "nothing"]) == 1
     assert find(transaction, gone.id) is None
     assert files_of(transaction, gone.id) == []
+    assert remove_pieces(transaction, [gone.id, stays.id], 9) == 1
     assert list(pieces(transaction, gone.id, 0)) == []
     assert list(pieces(transaction, stays.id, 0)) == [b"content"]
     assert page(transaction, Wanted()) == [stays]

@@ -19,6 +19,7 @@ from ..config.option import Wrong
 from ..config.settings import Settings
 from ..config.sources import read_sources
 from ..inbox import deliveries, moments, showing, submissions
+from ..inbox.keeping import remove_files
 from ..inbox.opening import open_inbox
 from ..inbox.records import Record, records
 from ..inbox.submissions import Wanted
@@ -253,7 +254,10 @@ def _delete(database: Database, options: argparse.Namespace) -> None:
     if ids and not options.yes:
         _ask(f"Delete {len(ids)} submission{'s' * (len(ids) != 1)} for good?")
     for start in range(0, len(ids), _DELETED):
-        database.write(partial(_forget, ids=ids[start : start + _DELETED]))
+        some = ids[start : start + _DELETED]
+        database.write(partial(_forget, ids=some))
+        # In steps: a server that shares the database waits for no more.
+        remove_files(database, some)
     _tell(f"deleted {len(ids)}")
 
 

@@ -30,7 +30,7 @@ from .pieces import Piece, count_pieces, keep_pieces, pieces_to_keep, remove_pie
 from .schema import PIECE
 from .submissions import Kept, Submission, files_of, find_by_token, first_id, keep, last_but
 
-__all__ = ["SAME", "Arrived", "Keeper", "Then", "sweep"]
+__all__ = ["SAME", "Arrived", "Keeper", "Then", "remove_files", "sweep"]
 
 # Called within the transaction that stores a new submission, and only then.
 Then = Callable[[Transaction, Submission], object]
@@ -101,7 +101,7 @@ class Keeper:
                 return known or self._kept_in_steps(arrived, tokens)
             finally:
                 with contextlib.suppress(Unavailable):
-                    _remove_stray(self._database, arrived.submission.id)
+                    remove_files(self._database, [arrived.submission.id])
 
     def _kept_in_steps(self, arrived: Arrived, tokens: Sequence[str]) -> Kept:
         write, identity = self._database.write, arrived.submission.id
@@ -148,11 +148,12 @@ def sweep(database: Database, now: int) -> None:
     Raises Unavailable.  It waits, and not a little where there is much.
     """
     for identity in database.read(lambda transaction: strays(transaction, first_id(now - _ABANDONED))):
-        _remove_stray(database, identity)
+        remove_files(database, [identity])
 
 
-def _remove_stray(database: Database, identity: str) -> None:
-    while database.write(lambda transaction: remove_pieces(transaction, identity, _STEP // PIECE)):
+def remove_files(database: Database, identities: Sequence[str]) -> None:
+    """Remove what was in the files of submissions that are not there, step by step.  Raises Unavailable; it waits."""
+    while database.write(lambda transaction: remove_pieces(transaction, identities, _STEP // PIECE)):
         pass
 
 

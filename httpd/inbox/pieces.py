@@ -5,7 +5,7 @@ Nobody sees pieces of a submission that is not there: what has its name has its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..protocol.files import File
@@ -53,11 +53,11 @@ def strays(transaction: Transaction, before: str) -> list[str]:
     return [identity for (identity,) in transaction.execute(sql, (before,))]
 
 
-def remove_pieces(transaction: Transaction, identity: str, most: int) -> int:
-    """Remove so many pieces of a submission, unless it is there; how many there were."""
-    sql = f"SELECT number, piece FROM file_pieces WHERE submission = ? AND {_STRAY} LIMIT ?"
-    rows = transaction.execute(sql, (identity, most))
-    removal = "DELETE FROM file_pieces WHERE submission = ? AND number = ? AND piece = ?"
+def remove_pieces(transaction: Transaction, identities: Sequence[str], most: int) -> int:
+    """Remove so many pieces of those submissions that are not there; how many there were."""
+    places = ", ".join("?" * len(identities)) or "NULL"
+    sql = f"SELECT submission, number, piece FROM file_pieces WHERE submission IN ({places}) AND {_STRAY} LIMIT ?"
+    rows = transaction.execute(sql, (*identities, most))
     for row in rows:
-        transaction.execute(removal, (identity, *row))
+        transaction.execute("DELETE FROM file_pieces WHERE submission = ? AND number = ? AND piece = ?", row)
     return len(rows)

@@ -19,7 +19,7 @@ import h11
 from .benchmark.peers import PEERS, Peer, Place, free_port, lighttpd, nginx, program, started
 from .static_rows import ROWS, Known, Row, ask, check, known, make_site
 
-__all__ = ["SERVERS", "judge", "table", "title"]
+__all__ = ["INSTALLED", "SERVERS", "judge", "table", "title"]
 
 Verdicts = dict[Row, list[str]]
 
@@ -58,8 +58,8 @@ SERVERS = {
 }
 
 
-# The argument to which each answers with its version.
-_TELL = {"nginx": "-v", "lighttpd": "-v", "caddy": "version", "serve": "--version", "busybox": "--help"}
+# The programs that are not Python's, and the argument to which each answers with its version.
+INSTALLED = {"nginx": "-v", "lighttpd": "-v", "caddy": "version", "serve": "--version", "busybox": "--help"}
 
 
 def title(name: str) -> str:
@@ -67,9 +67,9 @@ def title(name: str) -> str:
     if name == "http.server":
         return f"{name} {platform.python_version()}"
     found = program(name)
-    if name not in _TELL or not found:
+    if name not in INSTALLED or not found:
         return name
-    told = subprocess.run([found, _TELL[name]], capture_output=True, text=True, timeout=20)
+    told = subprocess.run([found, INSTALLED[name]], capture_output=True, text=True, timeout=20)
     version = re.search(r"\d+(?:\.\d+)+", told.stdout + told.stderr)
     return f"{name} {version[0]}" if version else name
 

@@ -168,6 +168,8 @@ def _file(name: str, target: str, content: bytes, kind: str = "", fields: tuple[
 
 
 JSON = ("Content-Type", "application/json.*")
+# RFC 9457 §3.
+PROBLEM = ("Content-Type", r"application/(problem\+)?json.*")
 MOVED = (308, 301, 302, 307)
 # The beginning of a Location that leads to the same host.
 HERE = r"(http://(a|127\.0\.0\.1)(:\d+)?)?"
@@ -279,7 +281,7 @@ ROWS: list[Row] = [
     Row("address", "about.html for /about", "/about", content=FILES["about.html"]),
     Row("address", "a page for what is missing", "/sub/none", statuses=(404,), words=(b"Lost in sub",)),
     Row("address", "the nearest such page", "/sub/deeper/none", statuses=(404,), words=(b"Lost in sub",)),
-    Row("address", "JSON for who wants that", "/none", ("Accept: application/json",), (404,), has=(JSON,)),
+    Row("address", "JSON for who wants that", "/none", ("Accept: application/json",), (404,), has=(PROBLEM,)),
     # ---- what the owner has written into _redirects and _headers
     Row("rules", "moved for good", "/old", statuses=(301,), has=(("Location", f"{HERE}/about.html"),)),
     Row(

@@ -12,6 +12,7 @@ from httpd.trace.events import (
     Closed,
     Collected,
     Event,
+    Pushed,
     Received,
     Refilled,
     Returned,
@@ -53,9 +54,19 @@ CLOSED = StateChanged("read header", "closed", "")
         pytest.param(1, [Received(0, 2, "ab", 9), Collected(0, 3, None)], id="a byte that never came"),
         pytest.param(1, [CLOSED, Closed("peer", 1, 0, 1)], id="a sum that is wrong"),
         pytest.param(1, [Received(0, 2, "ab", 9), CLOSED, Closed("peer", 2, 0, 1)], id="bytes that are nowhere"),
+        pytest.param(1, [Received(0, 3, "abc", 2)], id="more than was asked for"),
         pytest.param(2, [END, Scanned(0, 2, "partial", None, 2)], id="all of the terminator held back"),
         pytest.param(2, [END, Received(0, 2, "ab", 9), Scanned(0, 2, "partial", None, 1)], id="the wrong bytes held"),
         pytest.param(2, [END, Received(0, 3, "\r\nx", 9), Collected(0, 1, None), TerminatorFound(1, 2)], id="not it"),
+        pytest.param(2, [END, Received(0, 4, "a\r\nb", 9), Scanned(0, 4, "absent", None, 0)], id="overlooked"),
+        pytest.param(2, [END, Received(0, 5, "a\r\n\r\n", 9), Scanned(0, 5, "found", 3, 0)], id="not the first"),
+        pytest.param(2, [END, Received(0, 2, "ab", 9), Scanned(0, 2, "found", 0, 0)], id="found where it is not"),
+        pytest.param(2, [END, Received(0, 2, "a\r", 9), Scanned(0, 2, "absent", None, 0)], id="nothing held back"),
+        pytest.param(
+            2,
+            [TerminatorSet("bytes", "aab"), Received(0, 3, "xaa", 9), Scanned(0, 3, "partial", None, 1)],
+            id="too little held back",
+        ),
         pytest.param(
             3,
             [TerminatorSet("length", 3), Received(0, 2, "ab", 9), Collected(0, 2, 1), TerminatorFound(2, 0)],
@@ -67,6 +78,12 @@ CLOSED = StateChanged("read header", "closed", "")
         pytest.param(4, [Refilled("p#1", "some", 1, 1, "a")], id="a gap in what was given"),
         pytest.param(4, [Refilled("p#1", "some", 0, 2, "ab"), Sent(1, 1, 1)], id="a gap in what was sent"),
         pytest.param(4, [Refilled("p#1", "some", 0, 2, "ab"), Sent(0, 1, 2)], id="more taken than offered"),
+        pytest.param(4, [Refilled("p#1", "some", 0, 2, "ab"), Sent(0, 3, 2)], id="more offered than was given"),
+        pytest.param(
+            4,
+            [Pushed("f#1", 1, 9), Refilled("f#1", "some", 0, 2, "ab"), Sent(0, 10, 2)],
+            id="more offered than a file has",
+        ),
         pytest.param(4, [Sent(0, 2, 2)], id="sent, and never given"),
         pytest.param(4, [CLOSED, Closed("peer", 0, 5, 0)], id="sent, and never said"),
         pytest.param(5, [StateChanged("read header", "read header", "")], id="no such change"),
@@ -85,7 +102,12 @@ def test_each_law_catches_what_breaks_it(law: int, whats: list[Any]) -> None:
 def test_a_trace_that_was_cut_short_is_judged_up_to_there() -> None:
     events = numbered(END, Truncated(3), Received(9, 1, "a", 1))
     assert check(events) == []
-    assert check([*events[:1], *events[2:]]) == []
+
+
+def test_an_event_that_is_missing_is_missed() -> None:
+    events = numbered(END, END, Received(9, 1, "a", 1))
+    [broken] = check([*events[:1], *events[2:]])
+    assert broken == Broken(1, 2, "event 1 is missing, and nothing says that it was dropped")
 
 
 def test_an_answer_that_differs_is_told_by_its_byte() -> None:
@@ -135,7 +157,7 @@ class CountsContentTwice(http_request_handler):
 
     def collect_incoming_data(self, data: bytes) -> None:
         if isinstance(self.terminator, int):
-            self.terminator = max(1, self.terminator - len(data))
+            self.terminator = max(1, self.terminator - 2 * len(data))
         super().collect_incoming_data(data)
 
 

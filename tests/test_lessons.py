@@ -279,5 +279,5 @@ def test_a_channel_whose_trace_breaks_a_law_is_told_so() -> None:
         def collect_incoming_data(self, data: bytes) -> None:
             pass
 
-    with pytest.raises(wires.Wrong, match=r"The trace breaks law 2, event \d+: 3 bytes are held back"):
+    with pytest.raises(wires.Wrong, match=r"The trace breaks law 2, event \d+: the terminator stands at 4"):
         wires.talk(Loses, [b"tide\r\n"]).check()

@@ -1,11 +1,11 @@
 """The laws that every trace obeys.  `check(events)` gives those that one breaks.
 
-1. What was received tiles the inbound stream, and what was collected, found as terminator or discarded tiles what was
-   taken of it.
-2. Less is held back than the terminator's length, and it is the terminator's beginning; what was found is it.
+1. No event is missing.  What was received tiles the inbound stream, and what was collected, found as terminator or
+   discarded tiles what was taken of it.
+2. The first terminator is found, and where none is, as much is held back as may be the beginning of one: less than all.
 3. Under a length terminator of n, n bytes are collected when it is found.
-4. What producers gave tiles the outbound stream, and so does what was sent; nothing is sent that no producer gave, and
-   no more is taken than was offered.
+4. What producers gave tiles the outbound stream, and so does what was sent; nothing is offered that no producer has,
+   nothing sent that none gave, and no more is taken than was offered.
 5. Every change of state is in the handler's table, and the end comes last.
 6. Where the bytes were cut does not matter: `check_cut` compares two conversations.
 7. The inputs, given to a fresh channel, yield the same trace: `check_replay` compares the two.
@@ -26,6 +26,7 @@ from .events import (
     Collected,
     Discarded,
     Event,
+    Pushed,
     Received,
     Refilled,
     Returned,
@@ -56,11 +57,13 @@ class Broken(NamedTuple):
 
 def check(events: Iterable[Event]) -> list[Broken]:
     """The broken ones of laws 1 to 5, in the order of the events.  A trace that was cut short is judged up to there."""
-    laws: list[_Law] = [_InboundTiles(), _HeldBack(), _LengthsAddUp(), _OutboundTiles(), _States()]
-    broken = []
+    laws: list[_Law] = [_InboundTiles(), _Terminators(), _LengthsAddUp(), _OutboundTiles(), _States()]
+    broken: list[Broken] = []
     for expected, event in enumerate(events):
-        if event.n != expected or type(event.what) is Truncated:
+        if type(event.what) is Truncated:
             break
+        if event.n != expected:
+            return [*broken, Broken(1, event.n, f"event {expected} is missing, and nothing says that it was dropped")]
         for law in laws:
             broken += [Broken(law.number, event.n, fault) for fault in law.see(event.what)]
     return broken
@@ -89,6 +92,8 @@ class _InboundTiles:
             yield from _follows("received", what.start, self.received)
             if what.length != len(what.data):
                 yield f"received: {len(what.data)} bytes of data, length {what.length}"
+            if what.length > what.asked:
+                yield f"received: {what.length} bytes, and only {what.asked} were asked for"
             self.received = what.start + what.length
         elif kind in (Collected, TerminatorFound, Discarded):
             yield from _follows(NAMES[kind].partition(":")[2], what.start, self.taken)
@@ -102,7 +107,7 @@ class _InboundTiles:
                 yield f"of {self.received} bytes received, {self.taken} were taken and {what.unread} are unread"
 
 
-class _HeldBack:
+class _Terminators:
     number = 2
 
     def __init__(self) -> None:
@@ -115,14 +120,34 @@ class _HeldBack:
             self.inbound += what.data
         elif kind is TerminatorSet:
             self.terminator = what.value if what.kind == "bytes" else ""
-        elif kind is Scanned and what.held:
-            end = what.start + what.length
-            if what.held >= len(self.terminator):
-                yield f"{what.held} bytes are held back, and the terminator has only {len(self.terminator)}"
-            elif self.inbound[end - what.held : end] != self.terminator[: what.held]:
-                yield f"the last {what.held} bytes are held back, but do not begin the terminator"
+        elif kind is Scanned:
+            yield from self._scanned(what)
         elif kind is TerminatorFound and self.inbound[what.start : what.start + what.length] != self.terminator:
             yield f"what stands at {what.start} is not the terminator"
+
+    def _scanned(self, what: Scanned) -> Iterator[str]:
+        end = what.start + what.length
+        first = self.inbound.find(self.terminator, what.start, end)
+        if what.at is None and first >= 0:
+            yield f"the terminator stands at {first}, and was overlooked"
+        elif what.at is not None and what.at != first:
+            yield f"no terminator stands at {what.at}, or not the first one"
+        if first < 0:
+            yield from self._held_back(self.inbound[what.start : end], what.held)
+
+    def _held_back(self, data: str, held: int) -> Iterator[str]:
+        longest = _beginning_at_end(data, self.terminator)
+        if held >= len(self.terminator):
+            yield f"{held} bytes are held back, and the terminator has only {len(self.terminator)}"
+        elif held and not data.endswith(self.terminator[:held]):
+            yield f"the last {held} bytes are held back, but do not begin the terminator"
+        elif held < longest:
+            yield f"{held} bytes are held back, and the last {longest} begin the terminator"
+
+
+def _beginning_at_end(data: str, terminator: str) -> int:
+    """How many characters at the end, less than all of the terminator, may be its beginning."""
+    return next((length for length in range(len(terminator) - 1, 0, -1) if data.endswith(terminator[:length])), 0)
 
 
 class _LengthsAddUp:
@@ -151,21 +176,34 @@ class _OutboundTiles:
 
     def __init__(self) -> None:
         self.given = self.sent = 0
+        self.left: dict[str, int] = {}  # by producer, of those that told their size
+        self.producer = ""
 
     def see(self, what: Any) -> Iterator[str]:
         kind = type(what)
-        if kind is Refilled:
+        if kind is Pushed and what.size is not None:
+            self.left[what.producer] = what.size
+        elif kind is Refilled:
             yield from _follows("refilled", what.start, self.given)
             self.given = what.start + what.length
+            self.producer = what.producer
+            self.left[self.producer] = max(0, self.left.get(self.producer, 0) - what.length)
         elif kind is Sent:
-            yield from _follows("sent", what.start, self.sent)
-            self.sent = what.start + what.length
-            if what.length > what.offered:
-                yield f"{what.offered} bytes were offered, and {what.length} taken"
-            if self.sent > self.given:
-                yield f"{self.sent} bytes are sent, and producers gave only {self.given}"
+            yield from self._sent(what)
         elif kind is Closed and what.bytes_out != self.sent:
             yield f"closed: {what.bytes_out} bytes out, but {self.sent} were sent"
+
+    def _sent(self, what: Sent) -> Iterator[str]:
+        yield from _follows("sent", what.start, self.sent)
+        self.sent = what.start + what.length
+        if what.length > what.offered:
+            yield f"{what.offered} bytes were offered, and {what.length} taken"
+        if self.sent > self.given:
+            yield f"{self.sent} bytes are sent, and producers gave only {self.given}"
+        # A file is offered whole, and gives what is taken of it.
+        had = self.given - what.start + self.left.get(self.producer, 0)
+        if what.offered > had:
+            yield f"{what.offered} bytes are offered, and producers had only {had}"
 
 
 class _States:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from errno import ECONNRESET
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from hypothesis import strategies as st
 from httpd import Content, HTTPError, Request, Response, Router, StaticFiles, http_request_handler, text
 from httpd.protocol.errors import Later
 from httpd.site.blocking import blocking
-from httpd.trace.events import INPUTS, KINDS, NAMES, Event, Failed, Trace, TraceHead, is_input
+from httpd.site.wrapping import Around
+from httpd.trace.events import INPUTS, KINDS, NAMES, Accepted, Event, Failed, Told, Trace, TraceHead, is_input
 from httpd.trace.laws import check
 from httpd.trace.ndjson import NotATrace, event_line, head_line, read_line, read_trace, schema
-from httpd.trace.replay import inbound, replay
+from httpd.trace.replay import inbound, play, replay
 from httpd.trace.tracing import Memory, Tracing
 from httpd.trace.veil import Veil
 
 from .benchmark.tracing import costs
-from .conversations import conversation, ended, head
+from .conversations import conversation, ended, head, received
 from .exchange import Given, StrictHandler, get, post, serving, talk
 from .live import LiveServer
 from .strategies import pieces
@@ -220,6 +222,46 @@ def test_a_handler_that_waits_in_a_thread() -> None:
     played, broken = replay(trace, site)
     assert broken == []
     assert played.output.endswith(b"waited for")
+
+
+class Slow(Around):
+    """A site whose work takes too long for this client, for the answer or before content is asked for."""
+
+    def __call__(self, request: Request) -> Response:
+        raise Later(lambda: None)
+
+    def check(self, request: Request) -> None:
+        raise Later(lambda: None)
+
+
+@pytest.mark.parametrize("wire", [get(), post(b"abc"), post(b"abc", "Expect: 100-continue")])
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_a_client_that_goes_while_the_site_works(wire: bytes, done: int) -> None:
+    whats = [Accepted("192.0.2.1:4711", 7), *received(wire), *[Told("work_done")] * done, Failed("poll", 0, "gone")]
+    inputs = [Event(n, float(n), n, what) for n, what in enumerate(whats)]
+    played = play(Trace(head(), inputs[:1]), inputs, Slow(hello))
+    assert played.events[-1].name == "channel:closed"
+    assert check(played.events) == []
+    assert replay(played.trace, Slow(hello))[1] == []
+    assert replay(played.trace)[1] == []
+
+
+def test_a_content_that_was_found_welcome_for_a_client_who_has_gone() -> None:
+    asked: list[bool] = []
+
+    class Asking(Around):
+        def __call__(self, request: Request) -> Response:
+            return hello(request)
+
+        def check(self, request: Request) -> None:
+            if not asked:
+                raise Later(lambda: asked.append(True))
+
+    wire = post(b"abc", "Expect: 100-continue")
+    gone = Failed("send", ECONNRESET, os.strerror(ECONNRESET))
+    played = conversation([*received(wire), gone], Asking(hello))
+    assert "http:body_expected" in names_of(played.events)
+    assert replay(played.trace)[1] == []
 
 
 def test_a_file_that_the_kernel_sends(tmp_path: Path) -> None:

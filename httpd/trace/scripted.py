@@ -23,10 +23,12 @@ from .events import (
     Event,
     Failed,
     Interest,
+    Postponed,
     Pushed,
     Received,
     Refilled,
     Refused,
+    RequestLine,
     Responded,
     Routed,
     Sent,
@@ -45,6 +47,8 @@ _FILLER = b"."
 _PIECE = 65_536
 # Field lines that the server makes itself.
 _SERVERS_OWN = frozenset({"connection", "content-length", "date", "server"})
+# Stands for an answer that the connection's end has come before.
+_NEVER = Responded(500, (), "none", 0)
 # What a socket may be asked, in the order in which it was asked of the recorded one.
 _ARRIVES = (Received, Eof)
 
@@ -324,18 +328,23 @@ def _answers(events: Sequence[Event]) -> Iterable[_Answer]:
     answer: _Answer | None = None
     by_site = True
     routed, read, whole, postponed, found_out = False, 0, False, 0, 0
+    head_waits = False
     for event in events:
         what = event.what
+        if isinstance(what, (RequestLine, Refused)):
+            head_waits = False
         if isinstance(what, Routed):
             routed = True
         elif isinstance(what, BodyExpected):
             read, whole = 0, False
         elif isinstance(what, TerminatorFound):
-            whole = True
+            whole, head_waits = True, what.length > 0
         elif isinstance(what, Collected):
             read += what.length
-        elif isinstance(what, Told) and what.what == "work_done":
-            postponed, found_out = postponed + routed, found_out + (not routed)
+        elif isinstance(what, Postponed):
+            postponed += 1
+        elif isinstance(what, Told) and what.what == "work_done" and not routed:
+            found_out += 1
         elif isinstance(what, Refused) or (isinstance(what, Told) and what.what == "turn_away"):
             by_site = False
         elif isinstance(what, Responded):
@@ -349,6 +358,9 @@ def _answers(events: Sequence[Event]) -> Iterable[_Answer]:
             answer.producer = what.producer
         elif isinstance(what, Refilled) and answer is not None:
             answer.refills.append((what, event.n in waited))
+    found_out += head_waits
+    if postponed or found_out:
+        yield _Answer(_NEVER, False, read, whole, postponed, found_out)
 
 
 def _filled(refill: Refilled) -> bytes:

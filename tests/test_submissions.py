@@ -23,6 +23,7 @@ from httpd.inbox.submissions import (
     find,
     find_by_token,
     keep,
+    last_but,
     mark_seen,
     new_submission,
     page,
@@ -92,6 +93,13 @@ def test_what_is_sent_again_is_kept_once(transaction: Transaction) -> None:
 def test_two_without_a_token_are_two(transaction: Transaction) -> None:
     assert keep(transaction, sent()).is_new
     assert keep(transaction, sent()).is_new
+
+
+def test_when_a_client_has_sent_its_last_ones_is_known(transaction: Transaction) -> None:
+    for at, form, client in ((3, "/a", "x"), (1, "/a", "x"), (2, "/a", "y"), (4, "/b", "x")):
+        keep(transaction, sent(form=form, at=at), client=client)
+    assert [last_but(transaction, "/a", "x", number) for number in range(3)] == [3, 1, None]
+    assert last_but(transaction, "/a", "z", 0) is None
 
 
 def test_ids_sort_by_time_and_differ() -> None:

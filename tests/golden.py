@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from httpd import Request, Response, Router, StaticFiles, Templates, text
+from httpd.protocol.errors import Later
 from httpd.server.limits import Limits
 from httpd.server.service import Site
-from httpd.trace.events import Blocked, Eof, Failed, Sent, TimedOut, Trace
+from httpd.trace.events import Blocked, Eof, Failed, Sent, TimedOut, Told, Trace
 from httpd.trace.ndjson import event_line, head_line
 from httpd.trace.replay import cut
 
 from .conversations import conversation, ended, head, received
-from .exchange import get, post
+from .exchange import Given, get, post
 from .tools import TOP
 
 __all__ = ["CONVERSATIONS", "TRACES", "Conversation", "golden_site", "recorded", "written"]
@@ -94,6 +95,15 @@ CONVERSATIONS = {
         "A client that goes away in the middle of its answer",
         [*received(get("/large.bin")), *taken(200, 0), Failed("send", ECONNRESET, os.strerror(ECONNRESET))],
     ),
+    "postponed": Conversation("A handler whose work is done beside the loop", ended(get("/later", PLAIN))),
+    "stalled": Conversation(
+        "Content that has nothing yet, for a client that has finished sending",
+        [*received(get("/slow", "Connection: close")), Eof(0), Told("wake")],
+    ),
+    "stopping": Conversation(
+        "A server that stops in the middle of an answer",
+        [*received(get("/slow")), Told("finish"), Told("wake"), Eof(0)],
+    ),
     "mistake": Conversation("A handler that raises", ended(get("/mistake", PLAIN))),
 }
 
@@ -114,6 +124,20 @@ def golden_site(folder: Path) -> Site:
     @site.post("/echo")
     def echo(request: Request) -> Response:
         return text(request.body.decode())
+
+    worked: set[int] = set()
+
+    @site.get("/later")
+    def later(request: Request) -> Response:
+        if id(request) not in worked:
+            raise Later(lambda: worked.add(id(request)))
+        worked.remove(id(request))
+        return text("done")
+
+    @site.get("/slow")
+    def slow(request: Request) -> Response:
+        # A replay asks again by itself, so it has nothing for some time.
+        return Response(Given(b"not yet", *[None] * 5, b", now"), length=12)
 
     @site.get("/mistake")
     def mistake(request: Request) -> Response:

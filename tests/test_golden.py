@@ -55,6 +55,11 @@ def test_every_law_holds_at_every_cut(name: str, site: Site) -> None:
     assert hold(trace, site, many) == []
 
 
+@pytest.mark.slow
+def test_every_law_holds_at_every_cut_of_long_content(site: Site) -> None:
+    assert hold(read_trace(TRACES / "linger.ndjson"), site) == []
+
+
 @every_trace
 def test_what_was_answered_is_answered_again(name: str) -> None:
     trace = read_trace(TRACES / f"{name}.ndjson")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from httpd import Limits
-from httpd.trace.events import Refused, Responded
+from httpd.trace.events import Closed, Refused, Responded, TimedOut
 
-from .conversations import conversation, ended, head, hold
-from .refusals import LIMITS, REFUSED, TAKEN, Case, Fault, Taken
+from .conversations import conversation, ended, head, hold, received
+from .refusals import LIMITS, REFUSED, TAKEN, TOO_SLOW, Case, Fault, Taken, TooSlow
 from .scripted import cut_at
 from .test_multipart import FILLED, file, form, site, up
 from .test_refusals import Site
@@ -33,6 +33,22 @@ def test_what_is_taken_obeys_every_law_at_every_cut(row: Taken) -> None:
     assert statuses == [status for status, _ in row.answers]
     cuttings = None if len(row.data) < 400 else [[row.data[:100], row.data[100:]]]
     assert hold(played.trace, Site(), cuttings) == []
+
+
+@pytest.mark.slow
+def test_what_is_long_obeys_every_law_at_every_cut() -> None:
+    [row] = [row for rows in TAKEN.values() for row in rows if len(row.data) >= 400]
+    assert hold(conversation(ended(row.data), Site(), head(LIMITS)).trace, Site()) == []
+
+
+@pytest.mark.parametrize("row", TOO_SLOW, ids=lambda row: row.name)
+def test_what_comes_too_slowly_obeys_every_law_at_every_cut(row: TooSlow) -> None:
+    # Patience ends with the silence, and again with the lingering.
+    ends = [TimedOut("", 0.0)] * 2
+    played = conversation([*(received(row.data) if row.data else ()), *ends], Site(), head(LIMITS))
+    assert tuple(event.what.status for event in played.events if type(event.what) is Responded) == row.statuses
+    assert [event.what.by for event in played.events if type(event.what) is Closed] == ["timeout"]
+    assert hold(played.trace, Site()) == []
 
 
 UPLOADS = {

@@ -279,8 +279,17 @@ def test_standard_streams_that_are_closed_are_nothing_of_ours(folder: Path) -> N
             assert os.readlink(f"/proc/{live.pid}/fd/{number}") == os.devnull
 
 
-def test_a_command_that_is_misspelt(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert says(capfd, "chek") == "there is no folder chek; did you mean the command check?"
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("chek", "did you mean the command check?"),
+        ("help", "did you mean --help?"),
+        ("version", "did you mean --version?"),
+        ("8080", "a port is --port 8080"),
+    ],
+)
+def test_a_word_that_is_no_folder(word: str, told: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert says(capfd, word) == f"there is no folder {word}; {told}"
 
 
 def test_a_file_instead_of_a_folder(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

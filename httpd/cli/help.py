@@ -19,6 +19,7 @@ __all__ = ["explain", "limits"]
 _EXAMPLES = (
     ("httpd DIR", "a folder, at http://127.0.0.1:8000/"),
     ("httpd --app hello:site", "an application, imported from hello.py"),
+    ("httpd tour", "a site that shows what there is, to look around"),
 )
 _STATUS = "Exit status: 0 stopped, 1 not started, 2 options not understood, 130 Ctrl-C."
 _STATUS_OF_COMMANDS = (

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..config.arguments import TOLD
 from ..config.option import Option, Origin, Wrong
 from ..config.settings import Settings
 from ..nearest import nearest
@@ -79,13 +80,22 @@ def require_folder(name: str, at: Origin | None = None) -> None:
     if not os.path.isabs(name):
         current_folder()
     if not os.path.exists(name):
-        close = None if at and at.place else nearest(name, COMMANDS)
-        told = f"did you mean the command {close}?" if close else "name one that exists"
-        raise Wrong(f"there is no folder {name}; {told}", at)
+        told = _meant(name) if not (at and at.place) else ""
+        raise Wrong(f"there is no folder {name}; {told or 'name one that exists'}", at)
     if not os.path.isdir(name):
         raise Wrong(f"{name} is not a folder; name the folder it is in", at)
     if not os.access(name, os.R_OK | os.X_OK):
         raise Wrong(f"no permission to read the folder {name}; run httpd as a user who has it, or name another", at)
+
+
+def _meant(word: str) -> str:
+    """What a word on the command line may stand for that is no folder, "" for nothing."""
+    if word.isdecimal():
+        return f"a port is --port {word}"
+    if f"--{word}" in TOLD:
+        return f"did you mean --{word}?"
+    close = nearest(word, COMMANDS)
+    return f"did you mean the command {close}?" if close else ""
 
 
 def _folder(name: str, settings: Settings, realms: Realms | None) -> Site:

@@ -27,12 +27,13 @@ from httpd.trace.events import INPUTS, KINDS, NAMES, Accepted, Event, Failed, To
 from httpd.trace.laws import check
 from httpd.trace.ndjson import NotATrace, event_line, head_line, read_line, read_trace, schema
 from httpd.trace.replay import inbound, play, replay
+from httpd.trace.steps import traced
 from httpd.trace.tracing import Memory, Tracing
 from httpd.trace.veil import Veil
 
 from .benchmark.tracing import costs
 from .conversations import conversation, ended, head, received
-from .exchange import Given, StrictHandler, get, post, serving, talk
+from .exchange import EOF, Exchange, Given, StrictHandler, get, post, serving, talk
 from .live import LiveServer
 from .strategies import pieces
 from .tools import TOP, python_path
@@ -325,15 +326,30 @@ class Broken:
 
 @pytest.mark.parametrize("calls", [0, 1, 5, 15])
 def test_a_recorder_that_fails_is_dropped_and_harms_nobody(calls: int, caplog: pytest.LogCaptureFixture) -> None:
-    from httpd.trace.steps import traced
-
-    from .exchange import EOF, Exchange
-
     kind = traced(StrictHandler, lambda sock, addr, service: Broken(calls))
     exchange = Exchange([get(), EOF], hello, handler_class=kind)  # type: ignore[arg-type]
     assert exchange.answers()[0].body == b"hello"
     assert exchange.closed
     assert [record.getMessage() for record in caplog.records] == ["a connection is not recorded any more"]
+
+
+def test_a_channel_says_where_its_request_is_recorded() -> None:
+    memory, said = Memory(), []
+
+    def site(request: Request) -> Response:
+        said.append((channel.connection, channel.asked_in))
+        return text("hello")
+
+    kind: Any = traced(StrictHandler, Tracing(memory).begin)
+    exchange = Exchange((), site, handler_class=kind)
+    channel: Any = exchange.handler
+    assert (channel.connection, channel.asked_in) == (1, 0)
+    exchange.feed(get("/a") + get("/b"))
+    [trace] = memory.traces
+    assert [number for number, _ in said] == [1, 1]
+    assert [trace.events[at].what.target for _, at in said] == ["/a", "/b"]
+    channel._drop_recorder()
+    assert (channel.connection, channel.asked_in) == (0, 0)
 
 
 def test_a_recorder_that_cannot_be_made_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:

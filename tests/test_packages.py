@@ -15,7 +15,8 @@ from .tools import TOP
 
 _EXTRAS = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 # Those that a user may want; the others are for who works on the project.
-OFFERED = {re.split("[<>=]", need)[0] for name in _EXTRAS.keys() - {"test", "benchmark"} for need in _EXTRAS[name]}
+_OFFERED = _EXTRAS.keys() - {"test", "benchmark", "fuzz", "mutation"}
+OFFERED = {re.split("[<>=]", need)[0] for name in _OFFERED for need in _EXTRAS[name]}
 
 
 def test_the_sentence() -> None:
@@ -37,7 +38,8 @@ def test_what_is_said_to_be_missing_is_what_the_extras_bring() -> None:
 def test_what_the_readme_has_installed_is_there() -> None:
     """Packages of the extras, or this checkout with one of them: the project itself is on no index."""
     readme = (TOP / "README.md").read_text(encoding="utf-8")
-    spoken = re.findall(r"`pip install ([^`]+)`", readme) + re.findall(r"^    pip install (.+)$", readme, re.MULTILINE)
+    spoken = re.findall(r"`pip install ([^`]+)`", readme)
+    spoken += re.findall(r"^    pip install (.+?)(?: &&.*)?$", readme, re.MULTILINE)
     words = {word for line in spoken for word in shlex.split(line)} - {"-e", "."}
     checkouts = {word for word in words if word.startswith(".[")}
     assert words - checkouts <= OFFERED

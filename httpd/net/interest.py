@@ -9,8 +9,8 @@ asyncore asked every channel on every pass, "are you readable? are you writable?
   clock or the number of connections, and old programs do work in it.
 
 Which of these it is, is decided when it comes into the map.  A question that is put in the place of another later, in
-the instance or its class, is found before and after each of the channel's events, by `note`, and by the sweep; so a yes
-may be heard a second late, but no event is given to who says no.
+the instance or its class, is found before each of the channel's events, after one that changed the answer, by `note`,
+and by the sweep; so a yes may be heard a second late, but no event is given to who says no.
 
 The map is a plain dict that programs change as they like.  A ChannelMap notes its own changes; any other dict is
 compared with what was last seen, which costs a few nanoseconds an entry.
@@ -172,12 +172,12 @@ class Interests:
             # It was told that its connection is gone, and stays in the map: it has nothing more to hear.
             self._backend.remove(fd)
             return
-        if not self._is_as_kept(fd, channel):
-            self._sort(fd, channel)
         if fd in self._asked or fd in self._resting:
             return
         mask = self._wanted(fd, channel)
         if mask != self._masks.get(fd):
+            if not self._is_as_kept(fd, channel):
+                self._sort(fd, channel)
             self._set(fd, channel, mask)
 
     def use_backend(self, backend: Callable[[], Backend]) -> None:

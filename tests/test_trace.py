@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -25,7 +24,7 @@ from httpd.site.blocking import blocking
 from httpd.site.wrapping import Around
 from httpd.trace.events import INPUTS, KINDS, NAMES, Accepted, Event, Failed, Told, Trace, TraceHead, is_input
 from httpd.trace.laws import check
-from httpd.trace.ndjson import NotATrace, event_line, head_line, read_line, read_trace, schema
+from httpd.trace.ndjson import NotATrace, event_line, head_line, read_line, read_trace
 from httpd.trace.replay import inbound, play, replay
 from httpd.trace.steps import traced
 from httpd.trace.tracing import Memory, Tracing
@@ -580,34 +579,3 @@ def test_the_bounds_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("httpd.trace.ndjson.MOST_LINE", 600)
     with pytest.raises(NotATrace, match="line 1: longer than"):
         read_trace(path)
-
-
-def test_the_schema_describes_every_line() -> None:
-    lines = schema()["oneOf"]
-    assert {line["title"] for line in lines} == {"head", *KINDS}
-    assert json.loads(json.dumps(schema())) == schema()
-    by_name = {line["title"]: line for line in lines}
-    trace = example()
-    for event in trace.events:
-        assert_valid(json.loads(event_line(event)), by_name[event.name])
-    assert_valid(json.loads(head_line(trace.head)), by_name["head"])
-
-
-def assert_valid(value: Any, kind: dict[str, Any]) -> None:
-    """A validator of the words of JSON Schema that ours uses."""
-    types = {"integer": int, "number": (int, float), "string": str, "boolean": bool, "null": type(None)}
-    if "anyOf" in kind:
-        assert any(type(value) is types[one["type"]] for one in kind["anyOf"])
-    elif "const" in kind or "enum" in kind:
-        assert value in kind.get("enum", [kind.get("const")])
-    elif kind["type"] == "object":
-        assert isinstance(value, dict)
-        assert set(kind.get("required", ())) <= set(value)
-        for name, one in value.items():
-            assert_valid(one, kind.get("properties", {}).get(name) or kind["additionalProperties"])
-    elif kind["type"] == "array":
-        parts = kind.get("prefixItems") or [kind["items"]] * len(value)
-        for one, part in zip(value, parts, strict=True):
-            assert_valid(one, part)
-    else:
-        assert isinstance(value, types[kind["type"]])

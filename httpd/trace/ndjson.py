@@ -245,15 +245,14 @@ def schema() -> dict[str, Any]:
 
 
 def _event_schema(name: str, kind: type[Any]) -> dict[str, Any]:
-    number = {"type": "integer", "minimum": 0}
     return {
         "title": name,
         "description": _description(kind) + (" Input." if kind in INPUTS else ""),
         "type": "object",
         "properties": {
-            "n": number,
-            "t": {"type": "number", "minimum": 0},
-            "tick": number,
+            "n": _schema_of(int),
+            "t": _schema_of(float),
+            "tick": _schema_of(int),
             "name": {"const": name},
             "data": _object(kind),
         },
@@ -284,7 +283,8 @@ def _schema_of(hint: Any) -> dict[str, Any]:
     if origin is tuple and args[-1] is ...:
         return {"type": "array", "items": _schema_of(args[0])}
     if origin is tuple:
-        return {"type": "array", "prefixItems": [_schema_of(one) for one in args], "items": False}
+        parts = [_schema_of(one) for one in args]
+        return {"type": "array", "prefixItems": parts, "minItems": len(parts), "items": False}
     if hasattr(hint, "_fields"):
         return _object(hint)
-    return {"type": _JSON_TYPES[hint]}
+    return {"type": _JSON_TYPES[hint], **({"minimum": 0} if hint in (int, float) else {})}

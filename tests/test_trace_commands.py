@@ -26,7 +26,7 @@ from httpd.trace.laws import check
 from httpd.trace.ndjson import event_line, head_line, read_trace
 from httpd.trace.ring import Ring
 from httpd.trace.sentences import counted, sentence
-from httpd.trace.terminal import Screen
+from httpd.trace.terminal import LIVE, Screen, widths_for
 
 from .conversations import conversation, ended, head
 from .exchange import get, post
@@ -99,6 +99,31 @@ def test_a_line_an_event_and_a_verdict(file: str, trace: Trace) -> None:
         assert line.index(event.name) == heading.index("event")
     assert verdict == f"{len(trace.events)} events; every law holds."
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("columns", ["80", "110", "200"])
+def test_the_columns_hold_large_numbers(columns: str) -> None:
+    events = [Event(n, n * 100.0, n * 10, Noted("a remark")) for n in (0, 9, 12_345)]
+    stream = io.StringIO()
+    screen = Screen(stream, {"COLUMNS": columns}, widths_for(events))
+    screen.heading("a title")
+    for event in events:
+        screen.event(event)
+    _, heading, *lines = stream.getvalue().splitlines()
+    assert {line.index("trace:noted") for line in lines} == {heading.index("event")}
+    assert {line.lower().index("a remark") for line in lines} == {heading.index("what happened")}
+
+
+@pytest.mark.parametrize("columns", ["60", "200"])
+def test_the_columns_hold_what_comes_live(columns: str) -> None:
+    stream = io.StringIO()
+    screen = Screen(stream, {"COLUMNS": columns}, LIVE)
+    screen.columns()
+    screen.event(Event(0, 0.0, 1, Noted("a remark")), 1)
+    screen.event(Event(123_456, 86_400_000.0, 12_345_678, Noted("a remark")), 54_321)
+    heading, *lines = stream.getvalue().splitlines()
+    assert heading.split()[:2] == ["#", "n"]
+    assert {line.index("noted") for line in lines} == {heading.index("event") + ("trace:" in lines[0]) * 6}
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 110, 300])
@@ -327,13 +352,16 @@ def fetch(url: str) -> None:
 
 def test_live_on_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
-    with LiveServer(tmp_path, "--trace", "--access-log", "off") as live:
+    with LiveServer(tmp_path, "--trace", "--access-log", "off", env={"COLUMNS": ""}) as live:
         fetch(live.url + "a.txt")
         fetch(live.url + "a.txt")
         assert live.wait_for("#2")
         assert live.wait_for("channel:closed")
         assert live.stop() == 0
+    heading, *_ = [line for line in live.log.splitlines() if line.startswith("# ")]
+    assert heading.split() == ["#", "n", "ms", "turn", "event", "what", "happened"]
     lines = [line for line in live.log.splitlines() if line.startswith("#1 ")]
+    assert {line.index(":") for line in lines} >= {heading.index("event") + len("chat")}
     assert "http:request_line" in "\n".join(lines)
     assert [int(line.split()[1]) for line in lines] == list(range(len(lines)))
 

@@ -22,7 +22,7 @@ from .ndjson import NotATrace
 from .replay import Played, check_cuts, cut, every_cut, inbound, one_by_one, replay
 from .sentences import counted
 from .show import json_of, read_or_explain, written_for_a_reader
-from .terminal import Screen
+from .terminal import Screen, widths_for
 
 __all__ = ["main"]
 
@@ -102,7 +102,7 @@ def _show(played: Played, broken: list[Broken], as_json: bool) -> int:
             _print(json_of(event))
         _print(_verdict(broken))
         return 1 if broken else 0
-    screen = Screen()
+    screen = Screen(widths=widths_for(played.events))
     screen.heading("played again")
     for event in played.events:
         screen.event(event)

@@ -9,7 +9,7 @@ from ..net.timers import Timers
 from ..server.server import Server
 from .events import Event, TraceHead
 from .ring import Ring
-from .terminal import Screen
+from .terminal import LIVE, Screen
 from .tracing import Tracing
 
 __all__ = ["into_folder", "onto_terminal"]
@@ -24,7 +24,7 @@ def into_folder(server: Server, folder: str | os.PathLike[str]) -> Tracing:
 
 def onto_terminal(server: Server) -> Tracing:
     """Show every event on standard output, each line with its connection's number."""
-    tracing = Tracing(_Shown(Screen(), server.timers))
+    tracing = Tracing(_Shown(Screen(widths=LIVE), server.timers))
     tracing.attach(server)
     return tracing
 
@@ -35,7 +35,7 @@ class _Shown:
     def __init__(self, screen: Screen, timers: Timers) -> None:
         self._screen = screen
         self._timers = timers
-        self._waits = self._ended = False
+        self._begun = self._waits = self._ended = False
 
     def __call__(self, head: TraceHead) -> Callable[[Event], None]:
         return lambda event: self._show(event, head.connection)
@@ -44,6 +44,9 @@ class _Shown:
         if self._ended:
             return
         try:
+            if not self._begun:
+                self._begun = True
+                self._screen.columns()
             self._screen.event(event, connection)
         except (OSError, ValueError):
             self._ended = True

@@ -14,7 +14,7 @@ from .events import Event, Trace
 from .laws import check
 from .ndjson import NotATrace, read_trace, schema
 from .sentences import sentence
-from .terminal import Screen
+from .terminal import Screen, widths_for
 
 __all__ = ["json_of", "main", "read_or_explain", "written_for_a_reader"]
 
@@ -67,7 +67,7 @@ def written_for_a_reader(write: Callable[[], int]) -> int:
 
 
 def _show(trace: Trace) -> int:
-    screen = Screen()
+    screen = Screen(widths=widths_for(trace.events))
     head = trace.head
     who = f"{head.peer or 'a unix socket'} to {head.local}" if head.local else head.peer
     title = f"{head.title}: " if head.title else ""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TextIO
 from unicodedata import combining, east_asian_width
 
 from ..site.error_pages import visible
@@ -18,7 +18,7 @@ from .events import Event, Received, Refilled, Refused, is_input
 from .laws import Broken
 from .sentences import counted, sentence
 
-__all__ = ["Screen", "columns_of", "harmless", "shortened"]
+__all__ = ["LIVE", "Screen", "Widths", "columns_of", "harmless", "shortened", "widths_for"]
 
 # Where what was said is written to something that is not a terminal, lines need no end but may be read by a person.
 _MOST_EXCERPT = 60
@@ -34,11 +34,38 @@ _RED, _GREEN, _FAINT, _BOLD = "31", "32", "90", "1"
 _PLAIN = {"“": '"', "”": '"', "…": "...", "§": "section ", "■": ".", "✗": "X", "█": "#", "░": "-", "›": ">", "–": "-"}
 
 
+class Widths(NamedTuple):
+    """How many characters the numbers take that begin a line: the event's, its milliseconds, its turn, and its
+    connection's where that is told.
+    """
+
+    n: int = 4
+    ms: int = 10
+    turn: int = 5
+    connection: int = 0
+
+
+# Of a server at work nobody knows what will come: a million events of a connection, and a day.
+LIVE = Widths(6, 12, 8, 5)
+
+
+def widths_for(events: Sequence[Event]) -> Widths:
+    """Columns for one connection's events, whose last one has the greatest numbers."""
+    usual = Widths()
+    if not events:
+        return usual
+    n, t, tick, _ = events[-1]
+    return Widths(*map(max, usual, (len(str(n)), len(f"{t:.3f}"), len(str(tick)), 0)))
+
+
 class Screen:
     """Lines for a stream; `width` is None where lines may be as long as they are."""
 
-    def __init__(self, stream: TextIO | None = None, env: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, env: Mapping[str, str] = os.environ, widths: Widths | None = None
+    ) -> None:
         self.stream = sys.stdout if stream is None else stream
+        self._widths = widths or Widths()
         self.is_terminal = self.stream.isatty()
         self.colours = self.is_terminal and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
         self.width = _width(env) if self.is_terminal or env.get("COLUMNS", "").isdecimal() else None
@@ -80,17 +107,17 @@ class Screen:
 
     def _columns(self, event: Event, connection: int | None) -> tuple[list[tuple[str, str]], str]:
         """([text, colour] of what stands before the sentence; the bytes that may stand after it)."""
-        width = self.width or _WITH_TURN
+        width, of = self.width or _WITH_TURN, self._widths
         namespace, _, name = event.name.partition(":")
         colour = _RED if type(event.what) is Refused else _COLOURS[namespace]
         columns = []
         if connection is not None:
-            columns.append((f"#{connection:<3}", _BOLD))
-        columns.append((f"{event.n:>4}", _FAINT))
+            columns.append((f"#{connection:<{of.connection}}", _BOLD))
+        columns.append((f"{event.n:>{of.n}}", _FAINT))
         if width >= _WITH_TIME:
-            columns.append((f"{event.t:>10.3f}", _FAINT))
+            columns.append((f"{event.t:>{of.ms}.3f}", _FAINT))
         if width >= _WITH_TURN:
-            columns.append((f"{event.tick:>5}", _FAINT))
+            columns.append((f"{event.tick:>{of.turn}}", _FAINT))
         columns.append(("›" if is_input(event.what) else " ", _BOLD))
         columns.append((f"{event.name:<21}" if width >= _WITH_NAMESPACE else f"{name:<16}", colour))
         return columns, _bytes_of(event.what)
@@ -98,12 +125,19 @@ class Screen:
     def heading(self, title: str) -> None:
         """A title, and what the columns are."""
         self.write(self.coloured(shortened(harmless(title), self.width), _BOLD))
-        width = self.width or _WITH_TURN
-        text = "   n"
-        text += "         ms" if width >= _WITH_TIME else ""
-        text += "  turn" if width >= _WITH_TURN else ""
-        text += "   " + (f"{'event':<21}" if width >= _WITH_NAMESPACE else f"{'event':<16}")
-        self.write(self.coloured(shortened(f"{text} what happened", self.width), _FAINT))
+        self.columns()
+
+    def columns(self) -> None:
+        """What the columns are."""
+        width, of = self.width or _WITH_TURN, self._widths
+        names = [f"{'#':<{of.connection + 1}}"] if of.connection else []
+        names.append(f"{'n':>{of.n}}")
+        if width >= _WITH_TIME:
+            names.append(f"{'ms':>{of.ms}}")
+        if width >= _WITH_TURN:
+            names.append(f"{'turn':>{of.turn}}")
+        names += [" ", f"{'event':<21}" if width >= _WITH_NAMESPACE else f"{'event':<16}", "what happened"]
+        self.write(self.coloured(shortened(" ".join(names), self.width), _FAINT))
 
     # ---- verdicts
 

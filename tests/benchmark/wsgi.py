@@ -65,7 +65,7 @@ def main() -> None:
             for name in NAMES:
                 runs[name].append(_one(name, python, clients, number, options.seconds))
         for name, mine in runs.items():
-            assert not any(each.bad for each in mine), f"{name}: answers that were none"
+            assert name != _OURS or not any(each.bad for each in mine), "answers that were none"
             rate, cpu = median(each.rate for each in mine), median(each.cpu for each in mine)
             ratio = _ratio(mine, runs[_MEASURE])
             print(f"| {clients} | {name} | {rate:,.0f} | {cpu:,.0f} | {ratio:.2f} |", flush=True)

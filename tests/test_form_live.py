@@ -77,6 +77,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 def test_an_option_is_enough(folder: Path) -> None:
     with served("site", "--form", "/contact") as server:
         assert send(server, GOOD).status == 303
+        assert server.wait_for("what comes in by the forms is shown by httpd forms list")
         with urllib.request.urlopen(server.url) as answer:
             assert answer.read() == b"the site"
         for name in (".inbox.db", ".inbox.db-wal", "../.inbox.db"):

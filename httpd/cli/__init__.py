@@ -117,6 +117,8 @@ def _run(argv: Sequence[str]) -> int:
         start(server, settings)
         show_console(server, tracing, settings, tell)
         show_desk(server, desk, settings, tell)
+        if settings.form:
+            server.timers.call_soon(lambda: tell("what comes in by the forms is shown by httpd forms list"))
         name_answers(server, settings)
         with developing(server, settings):
             server.run()

@@ -22,6 +22,8 @@ ADDITIONS = {
     "asynchat.async_chat.terminator": "programs read how much is still to come",
     "asynchat.async_chat.use_encoding": "a class attribute of 3.11",
     "asynchat.find_prefix_at_end": "programs call it",
+    "asynchat.simple_producer.data": "an attribute of 3.11",
+    "asyncore.dispatcher_with_send.out_buffer": "an attribute of 3.11",
     "asynchat.fifo": "documented in Python 2",
     # new here
     "asyncore.__all__": "the modules of 3.11 name no public names",

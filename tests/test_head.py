@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from httpd.protocol.diagnosis import HeadLimits, first_fault
 from httpd.protocol.errors import Refusal
-from httpd.protocol.head import UNEXPLAINED, HeadParser, Salvage, parse_head, salvage
+from httpd.protocol.head import UNEXPLAINED, HeadParser, RefusingParser, Salvage, parse_head, salvage
 from httpd.protocol.message import Head, Headers
 from httpd.server.limits import Limits
 
@@ -318,6 +318,41 @@ def test_content_of_any_length_may_be_taken_elsewhere() -> None:
     assert isinstance(longer, Head)
     assert longer.content_length == 1 << 50
     assert parser().parse_longer(head + b"\r\nX") is None
+
+
+# ---- where nothing is to be asked
+
+
+def refusing() -> RefusingParser:
+    return RefusingParser(parser().limits, "Not here.", "RFC 9110 §4.2.2")
+
+
+@pytest.mark.parametrize(
+    ("head", "start", "length"),
+    [(b"GET / HTTP/1.0", 0, 14), (b"\r\nGET /a HTTP/1.0\r\nA: b", 2, 15), (b"\r\n\r\nHEAD / HTTP/1.0", 4, 15)],
+)
+def test_a_good_head_is_refused_too(head: bytes, start: int, length: int) -> None:
+    assert refusing().parse(head) == Refusal(400, "Not here.", "RFC 9110 §4.2.2", start, length)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET",
+        b"GET /" + b"a" * SMALL.request_line + b" HTTP/1.0",
+        b"GET / HTTP/1.0\r\nA: " + b"a" * SMALL.head,
+        b"GET / HTTP/1.0" + b"\r\nA: b" * (SMALL.fields + 1),
+        b"POST / HTTP/1.0\r\nContent-Length: %d" % (SMALL.body + 1),
+    ],
+)
+def test_a_bad_head_is_refused_for_its_own_fault(head: bytes) -> None:
+    assert refusing().parse(head) == parser().parse(head)
+    assert refusing().parse_longer(head) is None
+
+
+def test_empty_lines_count_there_too() -> None:
+    head = b"\r\nGET / HTTP/1.0"
+    assert refusing().parse(head, 2) == parser().parse(head, 2)
 
 
 # ---- evidence

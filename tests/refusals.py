@@ -190,6 +190,7 @@ _BEGINNING = Group(
     Fault(400, "RFC 9112 §3", "This looks like TLS; the port speaks plain HTTP.").broken_by(
         Case("the hello of TLS 1.0 to 1.3", "«\x16\x03»\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a hello"),
         Case("the first two bytes of one", "«\x16\x03»"),
+        Case("one after an empty line", "\r\n«\x16\x03»\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a hello"),
     ),
 )
 
@@ -234,6 +235,7 @@ _REQUEST_LINE = Group(
         Case("a space first and LF at the end", "« »GET / HTTP/1.1\n"),
         _first("a quoted method", '«"»GET" / HTTP/1.1'),
         _first("a line of spaces", "« »  "),
+        Case("an empty line, then half of a TLS hello", f"\r\n«\x16»GET / HTTP/1.1{_HOST}"),
         Case("an empty line, then a space", f"\r\n« »GET / HTTP/1.1{_HOST}"),
         Case("three CRs before the line", f"«\r»\r\r\nGET / HTTP/1.1{_HOST}"),
     ),

@@ -259,8 +259,8 @@ class http_request_handler(WatchedChat):
         held = self.ac_in_buffer
         before, self._judged = self._judged, self._received
         passed = before <= limits.request_line < self._received or before <= limits.head < self._received
-        # Two bytes tell a TLS hello, which has no lines.
-        if before > 1 and not passed and b"\n" not in held and b"\n" not in self.incoming[-1]:
+        # A TLS hello, which has no lines, shows in two bytes, and before them may be two empty lines.
+        if before > 5 and not passed and b"\n" not in held and b"\n" not in self.incoming[-1]:
             return
         head = self.take_collected()
         refusal = self.service.parser.judge_early(head + held, self._empty_lines)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .exchange import judge_all
 from .tools import in_ci, needs_module
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ settings.load_profile("ci" if in_ci() else "here")
 # A shell's background job ignores the interrupt, and so would every server that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _judged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test h11 reads what its exchanges have sent; `cut` is for one in which the client leaves too early."""
+    yield
+    judge_all(whole="cut" not in request.keywords)
 
 
 # How many rows of a test's table --quick takes, evenly from all of it.

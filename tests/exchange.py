@@ -3,17 +3,21 @@
     exchange = Exchange([b"GET / HT", b"TP/1.1\r\nHost: a\r\n\r\n"], site)
     [answer] = exchange.answers()
 
-Every Exchange holds its handler to the state table, and `answers()` has h11, as a client, read what was sent.
+Every Exchange holds its handler to the state table, and has h11, as a client, read what was sent: `answers()` is that,
+and `judge_all()`, which runs after each test, reads what the test itself has not looked at.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import h11
@@ -29,7 +33,20 @@ from httpd.server.service import Beside, Service
 
 from .scripted import BLOCKS, EOF, RESET, ScriptedSocket
 
-__all__ = ["EOF", "GET", "RESET", "Answer", "Exchange", "Given", "get", "post", "read_answers", "serving", "talk"]
+__all__ = [
+    "EOF",
+    "GET",
+    "RESET",
+    "Answer",
+    "Exchange",
+    "Given",
+    "get",
+    "judge_all",
+    "post",
+    "read_answers",
+    "serving",
+    "talk",
+]
 
 # Sun, 06 Nov 1994 08:49:37 GMT: the example date of RFC 9110 §5.6.7.
 BEGAN = 784_111_777
@@ -61,12 +78,27 @@ def hello(request: Request) -> Response:
 
 
 class Wire(ScriptedSocket):
-    """A scripted socket that takes `room` bytes (None: all) and knows whether it was closed with a reset."""
+    """A scripted socket that takes `room` bytes (None: all); `reset`: it was closed with one, `left`: by its peer."""
 
     room: int | None = None
     reset = False
+    left = False
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        try:
+            return super().recv(size, flags)
+        except ConnectionError:
+            self.left = True
+            raise
 
     def _take(self, data: bytes) -> int:
+        try:
+            return self._taken(data)
+        except ConnectionError:
+            self.left = True
+            raise
+
+    def _taken(self, data: bytes) -> int:
         if self.room is None:
             return super()._take(data)
         if not self.room:
@@ -152,10 +184,14 @@ class Exchange:
         self.log = Log()
         self.ended: list[http_request_handler] = []
         log: Any = self.log
+        self.wrapped = wrap(self.sock)
         self.handler = handler_class(
-            wrap(self.sock), ("192.0.2.1", 4711), {}, log, self.service, map=_channels, on_close=self.ended.append
+            self.wrapped, ("192.0.2.1", 4711), {}, log, self.service, map=_channels, on_close=self.ended.append
         )
         self.play()
+        _begun.append(self)
+        if len(_begun) > _MOST_BEGUN:
+            _begun.popleft().judge(whole=False)
 
     @property
     def state(self) -> State:
@@ -185,6 +221,16 @@ class Exchange:
     def answers(self, *methods: str) -> list[Answer]:
         """What h11 reads in the output, the answers to requests of these methods (GET where there are no more)."""
         return read_answers(self.output, methods)
+
+    def judge(self, whole: bool) -> None:
+        """Have h11 read what was sent so far; where it was closed in good order, to the end, if that is to be `whole`.
+
+        What goes through TLS is not for h11, and is passed over.
+        """
+        if self.wrapped is self.sock:
+            methods = (line.partition(" ")[0] for line, _, _ in self.log.entries)
+            asked = tuple(method if re.fullmatch("[A-Za-z]+", method) else "GET" for method in methods)
+            _judge(self.output, asked, whole and self.sock.closed > 0 and not self.sock.reset and not self.sock.left)
 
     def feed(self, *pieces: bytes | OSError) -> Exchange:
         """More comes from the client."""
@@ -242,6 +288,26 @@ class Given:
 
 
 # ---- the judge
+
+# The exchanges that nobody has judged yet; some tests have thousands of them, so the oldest do not wait for the end.
+_begun: deque[Exchange] = deque()
+_MOST_BEGUN = 100
+
+
+def judge_all(whole: bool = True) -> None:
+    """Judge every exchange since the last time."""
+    while _begun:
+        _begun.popleft().judge(whole)
+
+
+# Tests that cut a request everywhere get one answer again and again.
+@lru_cache(1000)
+def _judge(output: bytes, methods: tuple[str, ...], whole: bool) -> None:
+    try:
+        read_answers(output, methods)
+    except h11.RemoteProtocolError as error:
+        if whole or "closed" not in str(error).lower():
+            raise AssertionError(f"h11 does not read what was sent: {error}\n{output[:1000]!r}") from error
 
 
 @dataclass

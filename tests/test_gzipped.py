@@ -191,6 +191,7 @@ def test_a_stream_wakes_its_channel_and_ends_with_the_server() -> None:
     assert gzip.decompress(exchange.output.partition(b"\r\n\r\n")[2]) == b"one two "
 
 
+@pytest.mark.cut
 def test_a_stream_is_closed_when_the_client_goes() -> None:
     content = Steps(*[noise(60_000)] * 20)
     site = Gzipped(lambda request: Response(content, content_type="text/plain"))

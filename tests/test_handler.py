@@ -511,6 +511,7 @@ def test_http_1_0_is_never_told_to_go_on() -> None:
     assert exchange.feed(b"abc").answers("POST")[0].body == b"abc"
 
 
+@pytest.mark.cut
 def test_a_peer_that_has_ended_before_its_content_gets_nothing_more() -> None:
     exchange = Exchange([post(b"abc", "Expect: 100-continue")[:-3]], echo, room=0).feed(EOF).take()
     assert exchange.output in (b"", b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -278,6 +278,7 @@ def test_parts_on_a_wire_without_sendfile(
     site.entities.clear()
 
 
+@pytest.mark.cut
 def test_a_client_that_leaves_in_the_middle_of_a_part_costs_no_descriptor(tmp_path: Path) -> None:
     site = StaticFiles(make(tmp_path))
     before = open_descriptors()

@@ -20,7 +20,6 @@ from ..net.interest import interests_of
 from ..net.listening import listen_at, listen_at_path
 from ..net.report import tell
 from ..net.wake import Worker, call
-from ..site.held import HeldSessions
 from .handler import State, http_request_handler
 from .limits import Limits
 from .listener import Listener, Spare
@@ -84,6 +83,9 @@ class Server:
         self.limits = limits or Limits()
         self.sessions = {} if sessions is None else sessions
         if sessions is not None:
+            # What they take to be made and read is a good part of a small server's time to start.
+            from ..site.held import HeldSessions
+
             site = HeldSessions(site, sessions)
         self.map = ChannelMap()
         self._interests = interests_of(self.map)

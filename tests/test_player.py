@@ -17,7 +17,7 @@ from httpd import Request, Response, Router, StaticFiles, text
 from httpd.server.handler import TABLE, State
 from httpd.trace import commands
 from httpd.trace.about import METHODS, STATES, about
-from httpd.trace.events import KINDS, Refused, Sent, Trace
+from httpd.trace.events import KINDS, Collected, Event, Received, Refused, Sent, TerminatorSet, Trace
 from httpd.trace.ndjson import event_line, head_line
 from httpd.trace.player import export, in_one, player_json, title_of
 from httpd.trace.replay import one_by_one
@@ -364,6 +364,19 @@ def test_a_short_send_says_what_was_offered(opens: Opens) -> None:
     assert page.locator(".bytes.out .said.sent").text_content() == f"send 100 of {events[at].what.offered} offered"
     last = page.locator(".channel ol > li").last.inner_text()
     assert f"{events[at].what.offered - 100} bytes wait" in " ".join(last.split())
+
+
+def test_a_terminator_that_was_found_is_shown_where_it_stands(opens: Opens) -> None:
+    found = number_of(GOLDEN["get"], "chat:terminator_found")
+    page = opens(GOLDEN["get"], f"#n={found}")
+    assert f"found at byte {GOLDEN['get'].events[found].what.start}" in page.locator(".channel").inner_text()
+
+
+def test_a_count_that_a_stranger_left_out_stops_no_step(opens: Opens) -> None:
+    whats = [TerminatorSet("length", 3), Received(0, 2, "ab", 9), Collected(0, 2, None), Received(2, 1, "c", 9)]
+    page = opens(Trace(GOLDEN["get"].head, [Event(n, float(n), n, what) for n, what in enumerate(whats)]), "#n=3")
+    assert step(page) == 3
+    assert "of 3 bytes to come" in " ".join(page.locator(".channel").inner_text().split())
 
 
 def test_the_method_that_ran_is_shown_with_its_source(opens: Opens) -> None:

@@ -93,7 +93,7 @@ function incoming({ received, taken, held, ended, interest, blocked: what, close
   ];
 }
 
-function terminator({ terminator: { kind, value, remaining }, held }) {
+function terminator({ terminator: { kind, value, remaining, found }, held }) {
   if (kind === "none") return [empty("none: nothing is waited for")];
   if (kind === "length") {
     return [
@@ -101,11 +101,10 @@ function terminator({ terminator: { kind, value, remaining }, held }) {
       bar(value - remaining, value, "in"),
     ];
   }
-  const seen = [...value].map((byte, at) => element("kbd", { class: at < held ? "held" : "" }, visible(byte)));
-  return [
-    element("p", { class: "keys" }, seen),
-    line(held ? `${held} of ${value.length} may be here` : "not seen yet"),
-  ];
+  const here = found === null ? held : value.length;
+  const seen = [...value].map((byte, at) => element("kbd", { class: at < here ? "held" : "" }, visible(byte)));
+  const partly = held ? `${held} of ${value.length} may be here` : "not seen yet";
+  return [element("p", { class: "keys" }, seen), line(found === null ? partly : `found at byte ${grouped(found)}`)];
 }
 
 function routes({ route }) {

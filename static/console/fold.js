@@ -16,7 +16,7 @@ function beginning(about) {
     ended: false,
     interest: { read: false, write: false },
     blocked: "",
-    terminator: { kind: "none", value: null, remaining: null },
+    terminator: { kind: "none", value: null, remaining: null, found: null },
     // messages
     state: about.states[0].name,
     before: "",
@@ -53,15 +53,19 @@ const changes = {
   "channel:closed": (state, data) => ({ closed: data, queue: [], interest: { read: false, write: false } }),
 
   "chat:terminator_set": (state, { kind, value }) => ({
-    terminator: { kind, value, remaining: kind === "length" ? value : null },
+    terminator: { kind, value, remaining: kind === "length" ? value : null, found: null },
     held: 0,
   }),
   "chat:scanned": (state, { held }) => ({ held }),
   "chat:collected": (state, { start, length, remaining }) => ({
     taken: start + length,
-    terminator: { ...state.terminator, remaining },
+    terminator: { ...state.terminator, remaining: remaining ?? state.terminator.remaining, found: null },
   }),
-  "chat:terminator_found": (state, { start, length }) => ({ taken: start + length, held: 0 }),
+  "chat:terminator_found": (state, { start, length }) => ({
+    taken: start + length,
+    terminator: { ...state.terminator, found: start },
+    held: 0,
+  }),
   "chat:discarded": (state, { start, length }) => ({ taken: start + length, held: 0 }),
 
   "chat:pushed": (state, { producer, size }) => ({ queue: [...state.queue, { name: producer, size, gave: 0 }] }),

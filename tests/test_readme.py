@@ -120,6 +120,13 @@ def test_the_first_screen_is_one_and_gives_a_tour() -> None:
     assert len(README.partition("\n## Read it\n")[0].splitlines()) <= 45
 
 
+def test_an_index_shows_its_opening() -> None:
+    """An index has a text of its own, in pyproject.toml; it begins as this one does."""
+    project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    opening = project["readme"]["text"].strip().partition("\n\n")[0]
+    assert README.split("\n\n")[1] == opening
+
+
 def test_the_test_command_brings_what_it_uses() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     brought = {re.split(r"[>=<]", need)[0] for need in project["optional-dependencies"]["test"]}

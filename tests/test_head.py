@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from httpd.protocol import head as head_module
 from httpd.protocol.diagnosis import HeadLimits, first_fault
 from httpd.protocol.errors import Refusal
 from httpd.protocol.head import UNEXPLAINED, HeadParser, RefusingParser, Salvage, parse_head, salvage
@@ -18,6 +20,7 @@ from .heads import SMALL, feed, parser, said
 from .refusals import REFUSED, Case, Fault
 from .scripted import cut_at, every_cut, one_by_one
 from .strategies import heads, mutated
+from .survivors import SURVIVORS
 
 # What stands behind a head on the wire must not matter to it.
 TRAILING = [b"", b"\r\n", b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n", b"\x00\n"]
@@ -375,6 +378,17 @@ def test_the_evidence_is_what_the_shortest_refused_beginning_has(data: bytes, ev
     refusal = parser().parse(data)
     assert isinstance(refusal, Refusal)
     assert parser().evidence(data, refusal) == evidence
+
+
+# ---- mutants
+
+
+@pytest.mark.parametrize(("line", "mutant", "why"), SURVIVORS)
+def test_what_no_test_can_notice_is_still_there(line: str, mutant: str, why: str) -> None:
+    """A reason that has lost its line says nothing any more."""
+    assert line in inspect.getsource(head_module)
+    assert mutant != line
+    assert why
 
 
 # ---- salvage

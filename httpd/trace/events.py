@@ -286,7 +286,7 @@ class FieldLine(NamedTuple):
 
 @_event("http:body_expected")
 class BodyExpected(NamedTuple):
-    """Content of this length was announced, by this rule."""
+    """Content of this length was announced, by this rule: always the same one, since no transfer coding is taken."""
 
     length: int
     rule: str

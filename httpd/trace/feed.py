@@ -1,8 +1,9 @@
 """What is recorded, told at once to the pages that look on: Server-Sent Events over an answer that ends with its
 connection.
 
-Each message has a number, the `id` of its event.  A page that was cut off says the last one that it has, and gets what
-came after it, as far as that is kept; where it is not, an event `gap` says so.
+Each message has a number, the `id` of its event: not the recorded event's own, for one feed tells of all connections.
+A page that was cut off says the last one that it has, and gets what came after it, as far as that is kept; where it is
+not, an event `gap` says so.
 """
 
 from __future__ import annotations

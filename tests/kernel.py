@@ -13,7 +13,9 @@ from pathlib import Path
 
 from .tools import missing
 
-__all__ = ["descriptors", "needs_proc", "processor_time", "read_or_reset", "reset", "resident", "until"]
+__all__ = [
+    "descriptors", "listening_ports", "needs_proc", "processor_time", "read_or_reset", "reset", "resident", "until",
+]  # fmt: skip
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -34,6 +36,14 @@ def descriptors(pid: int, among: str = "") -> list[str]:
             # Closed in the meantime.
             continue
     return sorted(name for name in found if among in name)
+
+
+def listening_ports(pid: int) -> set[int]:
+    """The TCP ports at which it waits for connections."""
+    held = descriptors(pid, "socket:")
+    tables = [Path(f"/proc/{pid}/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [row.split() for table in tables if table.exists() for row in table.read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held}
 
 
 def processor_time(pid: int) -> float:

@@ -32,6 +32,7 @@ from httpd.trace.tracing import Tracing
 
 from .conversations import conversation, ended, head
 from .exchange import get, serving, talk
+from .kernel import listening_ports, needs_proc
 from .live import LiveServer
 from .tools import TOP
 
@@ -443,6 +444,17 @@ def test_the_command_opens_it(tmp_path: Path) -> None:
         with urllib.request.urlopen(found[1] + "api/connections") as answer:
             assert json.load(answer)[0]["requests"] == ["GET / HTTP/1.1"]
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--trace",)])
+def test_without_it_nothing_else_listens(tmp_path: Path, options: tuple[str, ...]) -> None:
+    needs_proc()
+    with LiveServer(tmp_path, *options) as server:
+        urllib.request.urlopen(server.url).close()
+        assert listening_ports(server.pid) == {server.port}
+    with LiveServer(tmp_path, "--console=0", *options) as server:
+        assert server.wait_for("the console is at")
+        assert listening_ports(server.pid) > {server.port}
 
 
 def test_a_port_that_is_taken_is_told() -> None:

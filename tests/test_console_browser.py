@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from httpd.trace.events import Event, FieldLine, Pushed, Raised, Received, Refilled, RequestLine, Routed, Tried
+from httpd.trace.ndjson import event_line, head_line
+
 from .chromium import quiet_page
+from .conversations import head
 from .exchange import get, talk
 from .test_console import Watched, watched
 from .workbench import until
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.tools
 
 PHONE = {"width": 400, "height": 800}
+EVIL = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
@@ -87,6 +93,45 @@ def test_what_strangers_send_stays_text(console: Watched, page: Page) -> None:
     page.wait_for_selector(".lane")
     page.wait_for_selector("td >> text=onerror")
     assert page.locator("img").count() == 0
+
+
+def steps_through(page: Page) -> str:
+    """Show every step of the page's player, none of which makes markup of what it tells; all the text there was."""
+    page.wait_for_selector(".bench")
+    told = []
+    for index in range(page.evaluate("player.events.length")):
+        page.evaluate("index => player.show(index)", index)
+        assert page.locator("img, main script").count() == 0
+        assert page.title() != "owned"
+        told.append(page.locator("main").inner_text())
+    return "\n".join(told)
+
+
+def test_a_script_in_a_header_value_is_text_at_every_step(console: Watched, page: Page) -> None:
+    talk(console.server, get("/a", f"X-Evil: {EVIL}", "Connection: close"))
+    page.goto("/wire/1")
+    assert EVIL in steps_through(page)
+
+
+def test_a_strangers_file_is_text_at_every_step(browser: Browser, tmp_path: Path) -> None:
+    whats = [
+        Received(0, len(EVIL), EVIL, 99),
+        RequestLine(0, len(EVIL), EVIL, EVIL, EVIL),
+        FieldLine(0, len(EVIL), EVIL, EVIL),
+        Routed(EVIL, EVIL, (Tried(f"route {EVIL}", "path"),), {EVIL: f"param {EVIL}"}, f"handler {EVIL}"),
+        Raised(f"error {EVIL}", 500),
+        Pushed(f"producer {EVIL}", 1, None),
+        Refilled(f"producer {EVIL}", "some", 0, len(EVIL), EVIL),
+    ]
+    events = [Event(n, float(n), n, what) for n, what in enumerate(whats)]
+    lines = [head_line(head(title=f"title {EVIL}")), *map(event_line, events)]
+    (tmp_path / "x.ndjson").write_text("".join(lines))
+    with watched(str(tmp_path)) as console, quiet_page(browser, console.url) as page:
+        page.goto("/wire/file/x.ndjson")
+        told = steps_through(page)
+        assert page.locator("h1").inner_text() == f"title {EVIL}"
+        for what in ("route", "param", "handler", "error", "producer"):
+            assert f"{what} {EVIL}" in told.replace(f"{EVIL} = ", "")
 
 
 def test_a_preset_is_sent_and_its_guilty_bytes_are_red(page: Page) -> None:

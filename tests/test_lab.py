@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_the_pieces_arrive_as_they_were_cut() -> None:
         assert result["squares"] == [True]
         assert result["verdict"]["status"] == 200
         assert cut["answer_length"] == whole["answer_length"] > 100
+
+
+def test_it_connects_to_its_own_server_whatever_is_asked() -> None:
+    with watched() as console, socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        elsewhere = {"host": "127.0.0.1", "port": port, "door": ["127.0.0.1", port], "url": f"http://127.0.0.1:{port}/"}
+        absolute = f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+        assert make(console, bytes=absolute, cuts=[3], **elsewhere)["verdict"]["status"] == 200
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_each_byte_arrives_by_itself() -> None:

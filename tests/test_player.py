@@ -17,7 +17,7 @@ from httpd import Request, Response, Router, StaticFiles, text
 from httpd.server.handler import TABLE, State
 from httpd.trace import commands
 from httpd.trace.about import METHODS, STATES, about
-from httpd.trace.events import KINDS, Collected, Event, Received, Refused, Sent, TerminatorSet, Trace
+from httpd.trace.events import KINDS, Collected, Event, Received, Refilled, Refused, Sent, TerminatorSet, Trace
 from httpd.trace.ndjson import event_line, head_line
 from httpd.trace.player import export, in_one, player_json, title_of
 from httpd.trace.replay import one_by_one
@@ -497,6 +497,18 @@ def test_a_recording_that_breaks_every_law_is_still_drawn(opens: Opens) -> None:
     for event in events:
         page.evaluate("n => player.show(n)", event.n)
     assert step(page) == events[-1].n
+
+
+@pytest.mark.parametrize("far", [(1 << 53) - 1, 1 << 53])
+def test_numbers_that_a_page_cannot_count_on_hold_it_up_nowhere(far: int, opens: Opens) -> None:
+    """Of a number beyond 2^53 the next is itself: what counted up to it would never end, nor would the page load."""
+    whats = [Received(far, far, "ab", far), Refilled("p#1", "some", far, far, "ab"), Sent(far, far, far)]
+    trace = Trace(head(), [Event(n, float(n), n, what) for n, what in enumerate(whats)])
+    for at in range(len(whats)):
+        page = opens(trace, f"#n={at}")
+        assert step(page) == at
+        for ruler in page.locator("svg.ruler").all():
+            ruler.press("ArrowRight")
 
 
 # ---- the fold

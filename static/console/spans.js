@@ -70,9 +70,9 @@ class Direction {
   bytes(from, to) {
     const found = new Array(to - from).fill(undefined);
     for (const { start, length, data } of this.pieces.within(from, to)) {
-      for (let at = Math.max(start, from); at < Math.min(start + length, to); at++) {
-        found[at - from] = data[at - start] ?? null;
-      }
+      // Counted from the window's edge: beyond 2^53, where a stranger's file may be, a number and the next are one.
+      const past = Math.min(start + length, to) - from;
+      for (let at = Math.max(start - from, 0); at < past; at++) found[at] = data[from + at - start] ?? null;
     }
     return found;
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from httpd import text
 from httpd.trace.events import Event, FieldLine, Pushed, Raised, Received, Refilled, RequestLine, Routed, Tried
 from httpd.trace.ndjson import event_line, head_line
 
@@ -161,6 +163,23 @@ def test_every_cut_is_a_square(page: Page) -> None:
     send(page)
     assert page.locator(".square").count() == len("GET / HTTP/1.0\r\n\r\n") - 1
     assert page.locator(".square.differs").count() == 0
+
+
+def test_where_the_cut_makes_a_difference_both_are_shown(browser: Browser) -> None:
+    answers = itertools.count(1)
+    with watched(site=lambda request: text("x" * next(answers))) as console, quiet_page(browser, console.url) as page:
+        lab(page)
+        send(page)
+        assert "law 6" in page.locator(".tried.differs").inner_text()
+        assert page.locator(".square.differs").count() == 1
+        [differs] = page.locator(".twin tr.differs").all()
+        assert differs.locator(".join").inner_text() == "≠"
+        before = page.locator(".twin tbody tr:not(.differs) .join").all_inner_texts()
+        assert set(before) == {"="}
+        differs.locator("a").last.click()
+        page.wait_for_selector(".bench")
+        assert page.locator(".which").inner_text().startswith("Step ")
+        assert "http:responded" in page.locator(".which").inner_text()
 
 
 def test_the_scissors_obey_the_keyboard(page: Page) -> None:

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from httpd import Request, Response, Router, StaticFiles, text
-from httpd.server.handler import TABLE, State
+from httpd.server.handler import TABLE, State, http_request_handler
 from httpd.trace import commands
 from httpd.trace.about import METHODS, STATES, about
 from httpd.trace.events import KINDS, Collected, Event, Received, Refilled, Refused, Sent, TerminatorSet, Trace
 from httpd.trace.ndjson import event_line, head_line
 from httpd.trace.player import export, in_one, player_json, title_of
-from httpd.trace.replay import one_by_one
+from httpd.trace.replay import cut, one_by_one
 
 from .chromium import quiet_page
 from .conversations import conversation, ended, head
 from .exchange import get, post, serving
+from .test_laws import WIRE, CountsContentTwice, FindsItOneOff, LosesWhatIsHeldBack, played
 from .tools import TOP
 
 if TYPE_CHECKING:
@@ -404,6 +405,31 @@ def test_a_broken_law_is_shown_where_it_broke(opens: Opens) -> None:
     page.get_by_role("button", name=f"law 4 at step {at}").first.click()
     assert step(page) == at
     assert "Law 4 is broken here" in page.locator(".law").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("handler_class", "at", "law", "name", "start"),
+    [
+        pytest.param(LosesWhatIsHeldBack, 44, 1, "chat:collected", 44, id="what was held back is lost"),
+        pytest.param(FindsItOneOff, 44, 2, "chat:scanned", 43, id="the terminator is found one off"),
+        pytest.param(CountsContentTwice, 48, 3, "chat:collected", 48, id="content is counted twice"),
+    ],
+)
+def test_where_a_planted_fault_shows(
+    handler_class: type[http_request_handler], at: int, law: int, name: str, start: int, opens: Opens
+) -> None:
+    trace = played(cut(WIRE, [at]), handler_class).trace
+    broken = next(event for event in trace.events if event.name == name and event.what.start == start)
+    page = opens(trace)
+    page.get_by_role("button", name=f"law {law} at step {broken.n}").first.click()
+    assert step(page) == broken.n
+    assert f"Law {law} is broken here" in page.locator(".law").inner_text()
+    bar = page.locator(".bytes.in rect.bar.now").first
+    column = (float(bar.get_attribute("x") or 0) - 59) / 13
+    assert page.evaluate("player.rulers.in.from") + column == start
+    assert float(bar.get_attribute("width") or 0) >= 13 * min(broken.what.length, 10) - 2
+    whole = played([WIRE], handler_class).trace
+    assert "breaks" not in opens(whole).locator("header").inner_text(), "the cut brought it to light"
 
 
 # ---- what one may ask

@@ -12,13 +12,15 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from httpd import Request, Response, Server, text
+from httpd import Limits, Request, Response, Server, blocking, text
 from httpd.net import wake
+from httpd.trace import console as consoles
 from httpd.trace import feed as feeds
 from httpd.trace import share
 from httpd.trace.console import open_console
@@ -138,6 +140,46 @@ def test_a_trace_is_the_lines_of_a_file_and_obeys_the_laws(console: Watched) -> 
 )
 def test_what_is_not_there_is_not_found(console: Watched, path: str) -> None:
     assert console.ask(path)[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/api/player/1", "/api/trace/1", "/api/sentences/1"])
+def test_a_long_connection_that_is_read_holds_up_nobody(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> str:
+        begun.set()
+        assert go_on.wait(10)
+        return "slow"
+
+    for step in ("player_json", "event_line", "sentence"):
+        monkeypatch.setattr(consoles, step, slow)
+    with watched() as console, ThreadPoolExecutor() as threads:
+        talk(console.server, get("/a", "Connection: close"))
+        told = threads.submit(console.ask, path)
+        assert begun.wait(10)
+        assert talk(console.server, get("/b", "Connection: close")).endswith(b"/b")
+        assert console.ask("/api/connections")[0] == 200
+        go_on.set()
+        assert "slow" in told.result(10)[2]
+
+
+def test_it_tells_of_a_server_whose_threads_are_all_held_up() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    @blocking
+    def waits(request: Request) -> Response:
+        begun.set()
+        assert go_on.wait(10)
+        return text("at last")
+
+    limits = Limits(threads=1, waiting=0)
+    with watched(site=waits, limits=limits) as console, ThreadPoolExecutor() as threads:
+        answer = threads.submit(talk, console.server, get("/a", "Connection: close"))
+        assert begun.wait(10)
+        status, _, _ = console.ask("/api/player/1")
+        go_on.set()
+        assert status == 200
+        assert answer.result(10).endswith(b"at last")
 
 
 def test_its_own_connections_are_not_recorded(console: Watched) -> None:

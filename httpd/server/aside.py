@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from ..net import asyncore
 from ..net.listening import listen_at
+from ..net.wake import Worker
 from ..protocol.errors import HTTPError
 from ..protocol.message import Request, Response
 from ..site.answers import NOSNIFF, as_response
@@ -72,6 +73,9 @@ class Aside:
 
     def __init__(self, server: Server, site: Site, sockets: Iterable[socket.socket]) -> None:
         self._server = server
+        # A thread of its own: what is watched may be holding up all of the server's.
+        worker = Worker(server.map)
+        server.beside.callback(worker.close)
         self._service = Service(
             AtHome(site),
             limits=LIMITS,
@@ -79,7 +83,7 @@ class Aside:
             server_name="",
             headers=[("Content-Security-Policy", _POLICY.format(f" {_style_of_errors()}")), *AT_HOME[1:]],
             beside=server.service.beside,
-            pool=server.service.pool,
+            pool=worker.do,
             call=server.service.call,
         )
         self._log = AccessLog("off", server.timers)

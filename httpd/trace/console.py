@@ -23,6 +23,7 @@ from ..protocol.message import json as json_response
 from ..resources import folder
 from ..server.aside import Aside, sockets_at
 from ..server.server import Server
+from ..site.blocking import blocking
 from ..site.router import Router
 from ..site.static import StaticFiles
 from ..site.templates import bundled
@@ -75,11 +76,12 @@ class Console:
     # ---- data
 
     def trace(self, connection: int) -> Trace:
-        """A connection's trace.  Raises HTTPError 404."""
+        """A connection's trace, as it is now.  Raises HTTPError 404."""
         trace = self.store.get(connection)
         if trace is None:
             raise HTTPError(404, f"Connection {connection} is not here, or not any more.")
-        return trace
+        # It may go on while a thread reads it.
+        return Trace(trace.head, list(trace.events))
 
     def file(self, name: str) -> Trace:
         """A saved trace.  Raises HTTPError 404, 413 or 422."""
@@ -122,7 +124,10 @@ class Console:
 
 
 def console_site(console: Console) -> Callable[[Request], Response]:
-    """The console's site."""
+    """The console's site.
+
+    What tells all of a connection, or reads a file, is `blocking`: it does not hold up the server that it tells of.
+    """
     site = Router()
     _add_pages(site, console)
     _add_lessons(site, console)
@@ -142,6 +147,7 @@ def _add_pages(site: Router, console: Console) -> None:
         return console.page("wire", title=title_of(console.trace(connection)), source=f"/api/player/{connection}")
 
     @site.get("/wire/file/{name}")
+    @blocking
     def saved(request: Request, name: str) -> Response:
         return console.page("wire", title=title_of(console.file(name)), source=f"/api/player/file/{name}")
 
@@ -164,6 +170,7 @@ def _add_lessons(site: Router, console: Console) -> None:
         return console.page("wire", title=title_of(console.lesson_trace(name)), source=f"/api/player/lesson/{name}")
 
     @site.get("/api/player/lesson/{name}")
+    @blocking
     def player(request: Request, name: str) -> Response:
         return _json(player_json(console.lesson_trace(name)))
 
@@ -174,18 +181,22 @@ def _add_data(site: Router, console: Console) -> None:
         return json_response([summary(trace) for trace in console.store])
 
     @site.get("/api/trace/{connection:int}")
+    @blocking
     def trace(request: Request, connection: int) -> Response:
         return _lines(console.trace(connection))
 
     @site.get("/api/file/{name}")
+    @blocking
     def file(request: Request, name: str) -> Response:
         return _lines(console.file(name))
 
     @site.get("/api/player/{connection:int}")
+    @blocking
     def player(request: Request, connection: int) -> Response:
         return _json(player_json(console.trace(connection)))
 
     @site.get("/api/player/file/{name}")
+    @blocking
     def saved_player(request: Request, name: str) -> Response:
         return _json(player_json(console.file(name)))
 
@@ -194,6 +205,7 @@ def _add_data(site: Router, console: Console) -> None:
         return json_response(about())
 
     @site.get("/api/sentences/{connection:int}")
+    @blocking
     def sentences(request: Request, connection: int) -> Response:
         return json_response([sentence(event.what) for event in console.trace(connection).events])
 

@@ -17,7 +17,7 @@ from .ndjson import NotATrace, read_trace
 
 __all__ = ["MOST_FILE", "lessons_folder", "lessons_in", "names_in", "trace_in"]
 
-# The largest trace that is shown: reading it holds up the loop.
+# The largest trace that is shown: a page has to hold it, too.
 MOST_FILE = 8 << 20
 # How many of a folder's traces are offered.
 _MOST_FILES = 50

@@ -226,6 +226,7 @@ def test_no_line_is_left_out() -> None:
         "python",
         "PYTHONPATH=",
         "CI=true bash .ci/run",
+        "bash .ci/coverage",
         "pip install",
         "curl ",
         "htpasswd ",

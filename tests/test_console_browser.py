@@ -17,6 +17,7 @@ from httpd.trace.ndjson import event_line, head_line
 from .chromium import quiet_page
 from .conversations import head
 from .exchange import get, talk
+from .test_apps import picture
 from .test_console import Watched, watched
 from .workbench import until
 
@@ -146,6 +147,10 @@ def test_a_preset_is_sent_and_its_guilty_bytes_are_red(page: Page) -> None:
     assert page.locator(".twin tbody tr").count() > 2
     assert set(page.locator(".twin .join").all_inner_texts()) == {"="}
     assert page.locator(".twin .pieces").nth(1).locator("i").count() == 3
+    page.set_viewport_size({"width": 860, "height": 670})
+    page.mouse.move(0, 0)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    picture(page, "lab")
 
 
 def test_what_is_missing_is_marked_where_it_is(page: Page) -> None:

@@ -284,7 +284,7 @@ class _Player:
             pass
         if len(waiting) == before:
             waiting.popleft()
-        while self.socket.has_more and self._one_event(reads=True):
+        while self.socket.has_more and (self._one_event(reads=True) or self._worked()):
             pass
         if not self.follow:
             self._serve_output()

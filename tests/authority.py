@@ -75,10 +75,23 @@ def _signed(title: str, names: Any, issuer: Any) -> tuple[Any, Any]:
         .not_valid_after(now + timedelta(days=30))
         .add_extension(x509.BasicConstraints(ca=not names and title != "nobody", path_length=None), critical=True)
     )
+    # What a strict client asks for, as those of Python 3.13 are (RFC 5280 §4.2.1.1 to §4.2.1.3).
+    signer = issuer[1] if issuer else key
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    builder = builder.add_extension(own, critical=False).add_extension(by, critical=False)
     if names:
         alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
         builder = builder.add_extension(alternatives, critical=False)
-    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+    else:
+        builder = builder.add_extension(_signs_certificates(), critical=True)
+    return builder.sign(signer, hashes.SHA256()), key
+
+
+def _signs_certificates() -> Any:
+    others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    unused = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+    return _imported().KeyUsage(key_cert_sign=True, crl_sign=True, **unused)
 
 
 def _general(name: str) -> Any:

@@ -512,7 +512,8 @@ print(json.dumps([status, looked_up, connected, sorted(sys.modules)]))
 
 def test_a_start_looks_nothing_up_and_imports_no_templates(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STARTS],
+        # Without what an installation's own start brings in.
+        [sys.executable, "-S", "-c", STARTS],
         capture_output=True,
         text=True,
         timeout=20,

@@ -96,8 +96,9 @@ class LimitedChat(asynchat.async_chat):
         super().set_socket(sock, map)
         self._ac_taken = self._ac_queued = 0
         if self.idle_seconds is not None:
-            self._ac_be_active()
-            # The timers are the loop's, and a channel may be made in another thread.
+            # A channel may be made in another thread: there the loop's turn may have begun long ago, and the timers are
+            # the loop's.
+            self._ac_active_at = interests_of(self._map).timers.clock()
             interests_of(self._map).call(self._ac_watch)
 
     def recv(self, buffer_size: int) -> bytes:

@@ -259,13 +259,25 @@ def test_whoever_waits_at_the_end_gets_an_answer(url: str) -> None:
         database.write(lambda transaction: add(transaction, "d"))
 
 
-@pytest.mark.tools
-def test_who_reads_after_the_end_is_told(postgresql_url: str) -> None:
-    database = open_database(postgresql_url, [NOTES])
+def test_who_reads_after_the_end_is_told(url: str) -> None:
+    database = open_database(url, [NOTES])
     assert names(database) == []
     database.close()
     with pytest.raises(Unavailable, match="closed"):
         names(database)
+
+
+def test_who_reads_at_the_end_has_their_answer_and_leaves_nothing_open(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:{tmp_path}/notes.db", [NOTES])
+    database.write(lambda transaction: add(transaction, "a"))
+
+    def read(seen: Transaction) -> list[tuple[Any, ...]]:
+        database.close()
+        return seen.execute("SELECT id FROM notes")
+
+    assert database.read(read) == [("a",)]
+    # The last connection takes away what it laid beside the file.
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.db"]
 
 
 def test_so_many_wait_and_no_more() -> None:

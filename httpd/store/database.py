@@ -36,10 +36,10 @@ class Engine(Protocol):
         """A connection to write by.  Raises Unavailable, and ValueError where it never could be."""
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """A connection to read by, for the time of a `with`.  Raises Unavailable."""
+        """A connection to read by, for the time of a `with`.  Raises Unavailable, and after `close()`, too."""
 
     def close(self) -> None:
-        """Give back what is kept."""
+        """The end: keep no connection, also none that is still read by now."""
 
 
 def open_database(url: str, schemas: Sequence[Schema] = ()) -> Database:

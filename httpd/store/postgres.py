@@ -68,6 +68,7 @@ class PostgreSQL:
         self.name = f"postgresql://{told.get('host', '')}/{told.get('dbname', '')}"
         self._pool: psycopg_pool.ConnectionPool[Any] | None = None
         self._opening = threading.Lock()
+        self._closed = False
         # It tells of every attempt; we tell once that there is a fault, and once that it is over.
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
@@ -86,7 +87,7 @@ class PostgreSQL:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[_Connection]:
-        """A connection to read by, for this thread until the end.  Raises Unavailable."""
+        """A connection to read by, for this thread until the end.  Raises Unavailable, and after `close()`, too."""
         pool = self._opened()
         try:
             connection = pool.getconn()
@@ -101,6 +102,8 @@ class PostgreSQL:
     def _opened(self) -> psycopg_pool.ConnectionPool[Any]:
         """The pool, with the first who reads: it has threads, which do not survive a fork."""
         with self._opening:
+            if self._closed:
+                raise Unavailable(f"{self.name}: the store is closed")
             if self._pool is None:
                 self._pool = psycopg_pool.ConnectionPool(
                     kwargs={**self._told, "autocommit": True},
@@ -116,7 +119,9 @@ class PostgreSQL:
             return self._pool
 
     def close(self) -> None:
-        """Close the connections to read by."""
+        """The end: no connection is kept.  One that somebody reads by is closed when they have read."""
+        with self._opening:
+            self._closed = True
         if self._pool is not None:
             self._pool.close()
 

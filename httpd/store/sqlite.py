@@ -42,6 +42,7 @@ class SQLite:
         self.path = os.path.abspath(path)
         self.name = f"sqlite:{path}"
         self._idle: list[_Connection] = []
+        self._closed = False
         self._make_file()
         if not os.path.isfile(self.path) or not os.access(self.path, os.R_OK | os.W_OK):
             raise ValueError(f"{self.name}: this file cannot be read and written")
@@ -65,7 +66,7 @@ class SQLite:
         """A connection to write by.  Raises Unavailable, and ValueError for a file that is none of ours."""
         # After a fault, that is, or at the start.  Connections of one process share what SQLite knows of the file, such
         # as that it cannot be written; and what was made beside it then has rights to match.
-        self.close()
+        self._close_idle()
         self._give_rights()
         with _closed_if_it_fails(_Connection(self)) as connection:
             connection.refuse_strangers()
@@ -85,13 +86,15 @@ class SQLite:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[_Connection]:
-        """A connection to read by, for this thread until the end.  Raises Unavailable."""
+        """A connection to read by, for this thread until the end.  Raises Unavailable, and after `close()`, too."""
+        if self._closed:
+            raise Unavailable(f"{self.name}: the store is closed")
         connection = self._to_read_by()
         with _closed_if_it_fails(connection):
             yield connection
         self._idle.append(connection)
-        if len(self._idle) > _MOST_IDLE and (idle := self._idle_one()) is not None:
-            idle.close()
+        # Whoever has closed the store meanwhile may have looked for idle ones before.
+        self._close_idle(0 if self._closed else _MOST_IDLE)
 
     def _to_read_by(self) -> _Connection:
         if (idle := self._idle_one()) is not None:
@@ -103,6 +106,11 @@ class SQLite:
             connection.execute("PRAGMA query_only = ON")
             return connection
 
+    def _close_idle(self, most: int = 0) -> None:
+        """Close connections that nobody reads by, until there are no more than that."""
+        while len(self._idle) > most and (idle := self._idle_one()) is not None:
+            idle.close()
+
     def _idle_one(self) -> _Connection | None:
         # Another thread may take the last one.
         with contextlib.suppress(IndexError):
@@ -110,9 +118,9 @@ class SQLite:
         return None
 
     def close(self) -> None:
-        """Close the connections that nobody reads by."""
-        while (idle := self._idle_one()) is not None:
-            idle.close()
+        """The end: no connection is kept.  One that somebody reads by is closed when they have read."""
+        self._closed = True
+        self._close_idle()
 
 
 @contextlib.contextmanager

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from httpd.config.environment import SECRETS
 from httpd.config.option import Option, Switch
 from httpd.config.settings import GROUPS, OPTIONS, Settings
 
-from .tools import TOP
+from .markdown import cell, write
 
 __all__ = ["page"]
-
-_MARKED = re.compile(r"(<!-- options -->\n).*(<!-- /options -->)", re.DOTALL)
 
 
 def page() -> str:
@@ -37,7 +34,7 @@ def _lines() -> Iterator[str]:
 def _row(option: Option[object]) -> str:
     key = f"`{option.key}`" if option.key else ""
     default = f"`{option.default}`" if option.default else ""
-    return f"| `{_flags(option)}` | {key} | `{option.variable}` | {default} | {_cell(option.meaning)} |"
+    return f"| `{_flags(option)}` | {key} | `{option.variable}` | {default} | {cell(option.meaning)} |"
 
 
 def _flags(option: Option[object]) -> str:
@@ -48,16 +45,9 @@ def _flags(option: Option[object]) -> str:
     return f"{option.flag}[={option.metavar}]" if option.alone is not None else f"{option.flag} {option.metavar}"
 
 
-def _cell(text: str) -> str:
-    """Text in a cell of a table of Markdown."""
-    return re.sub(r"([|*<>`\\\[\]])", r"\\\1", text)
-
-
 def main() -> None:
     """Write the table into README.md, between its markers."""
-    readme = TOP / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(_MARKED.sub(lambda found: f"{found[1]}{page()}\n{found[2]}", text), encoding="utf-8")
+    write("options", page())
 
 
 if __name__ == "__main__":

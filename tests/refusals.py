@@ -10,13 +10,12 @@ one the guilty bytes stand between « and »; where a thing is missing there is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from httpd.server.limits import Limits, describe_limits
 
-from .tools import TOP
+from .markdown import cell, write
 
 __all__ = [
     "FAULTS",
@@ -834,8 +833,8 @@ def _faults_page() -> Iterator[str]:
     for group in FAULTS:
         yield f"### {group.title}\n\n{group.why}\n\n| input | answer | what it says | rule |\n| --- | --- | --- | --- |"
         for fault in group.faults:
-            names = "; ".join(_cell(case.name) for case in fault.cases)
-            yield f"| {names} | {fault.status} | {_cell(fault.reason)} | {fault.rule} |"
+            names = "; ".join(cell(case.name) for case in fault.cases)
+            yield f"| {names} | {fault.status} | {cell(fault.reason)} | {fault.rule} |"
         yield ""
 
 
@@ -845,7 +844,7 @@ def _taken_page() -> Iterator[str]:
     for rows in TAKEN.values():
         for row in rows:
             status, persists = row.answers[-1]
-            yield f"| {_cell(row.name)} | {status} | {'goes on' if persists else 'closes'} | {row.rule} |"
+            yield f"| {cell(row.name)} | {status} | {'goes on' if persists else 'closes'} | {row.rule} |"
     yield ""
 
 
@@ -854,7 +853,7 @@ def _slow_page() -> Iterator[str]:
     yield "| what came | answer | limit | rule |\n| --- | --- | --- | --- |"
     for row in TOO_SLOW:
         answer = row.statuses[-1] if row.statuses else "none"
-        yield f"| {_cell(row.name)} | {answer} | `{row.patience}` | {row.rule} |"
+        yield f"| {cell(row.name)} | {answer} | `{row.patience}` | {row.rule} |"
     yield ""
 
 
@@ -862,22 +861,12 @@ def _limits_page() -> Iterator[str]:
     yield "### The limits\n\nBytes, seconds, bytes a second; `--limit NAME=VALUE` sets one.\n"
     yield "| limit | default | why, and what is answered |\n| --- | --- | --- |"
     for name, default, why in describe_limits():
-        yield f"| `{name}` | {default} | {_cell(why)} |"
-
-
-def _cell(text: str) -> str:
-    """Text in a cell of a table of Markdown."""
-    return re.sub(r"([|*<>`\\\[\]])", r"\\\1", text)
-
-
-_MARKED = re.compile(r"(<!-- refusals -->\n).*(<!-- /refusals -->)", re.DOTALL)
+        yield f"| `{name}` | {default} | {cell(why)} |"
 
 
 def main() -> None:
     """Write the page into README.md, between its markers."""
-    readme = TOP / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(_MARKED.sub(lambda found: f"{found[1]}{page()}\n{found[2]}", text), encoding="utf-8")
+    write("refusals", page())
 
 
 if __name__ == "__main__":

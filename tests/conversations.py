@@ -6,16 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from httpd import Request, Response, text
+from httpd.protocol.errors import Later
 from httpd.server.limits import Limits
 from httpd.server.service import Site
 from httpd.trace.events import Accepted, Eof, Event, Received, Trace, TraceHead
 from httpd.trace.laws import Broken, check
 from httpd.trace.replay import Played, check_cuts, cut, every_cut, inbound, one_by_one, play, replay
 
-__all__ = ["BEGAN", "conversation", "ended", "head", "hold", "hold_live", "received"]
+__all__ = ["BEGAN", "conversation", "ended", "head", "hold", "hold_live", "postponed", "received"]
 
 # The example date of RFC 9110 §5.6.7, in the middle of its second.
 BEGAN = "1994-11-06T08:49:37.500Z"
@@ -50,6 +52,19 @@ def received(*pieces: bytes) -> list[Any]:
 def ended(*pieces: bytes) -> list[Any]:
     """Pieces, and the peer's end."""
     return [*received(*pieces), Eof(sum(map(len, pieces)))]
+
+
+def postponed() -> Callable[[Request], Response]:
+    """A handler whose work is done beside the loop: the same request comes again when it is done."""
+    worked: set[int] = set()
+
+    def later(request: Request) -> Response:
+        if id(request) not in worked:
+            raise Later(lambda: worked.add(id(request)))
+        worked.remove(id(request))
+        return text("done")
+
+    return later
 
 
 def conversation(inputs: Sequence[Any], site: Site, of: TraceHead | None = None, **more: Any) -> Played:

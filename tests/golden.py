@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from httpd import Request, Response, Router, StaticFiles, Templates, text
-from httpd.protocol.errors import Later
 from httpd.server.limits import Limits
 from httpd.server.service import Site
 from httpd.trace.events import Blocked, Eof, Failed, Sent, TimedOut, Told, Trace
 from httpd.trace.ndjson import event_line, head_line
 from httpd.trace.replay import cut
 
-from .conversations import conversation, ended, head, received
+from .conversations import conversation, ended, head, postponed, received
 from .exchange import Given, get, post
 from .tools import TOP
 
@@ -125,14 +124,7 @@ def golden_site(folder: Path) -> Site:
     def echo(request: Request) -> Response:
         return text(request.body.decode())
 
-    worked: set[int] = set()
-
-    @site.get("/later")
-    def later(request: Request) -> Response:
-        if id(request) not in worked:
-            raise Later(lambda: worked.add(id(request)))
-        worked.remove(id(request))
-        return text("done")
+    site.get("/later")(postponed())
 
     @site.get("/slow")
     def slow(request: Request) -> Response:

@@ -32,7 +32,7 @@ from httpd.trace.events import Blocked, Eof, Event, Failed, Refused, Responded, 
 from httpd.trace.laws import Broken, check
 from httpd.trace.replay import check_cuts, one_by_one, replay
 
-from .conversations import conversation, head, received
+from .conversations import conversation, head, postponed, received
 from .exchange import Given, get, post
 from .refusals import REFUSED
 from .strategies import heads, mutated, pieces, requests
@@ -59,7 +59,7 @@ _MESSAGES = st.one_of(_KNOWN, _KNOWN, _KNOWN, requests().map(lambda made: made[0
 def generated() -> Site:
     """A site that answers in every way there is."""
     site = Router()
-    worked: set[int] = set()
+    site.get("/later")(postponed())
 
     @site.route("/{path:path}", ["GET", "POST"])
     def echo(request: Request, path: str) -> Response:
@@ -76,14 +76,6 @@ def generated() -> Site:
     @site.route("/long", ["GET", "POST"])
     def long(request: Request) -> Response:
         return text("0123456789" * 7_000)
-
-    @site.get("/later")
-    def later(request: Request) -> Response:
-        # The same request comes again when the work is done.
-        if id(request) not in worked:
-            raise Later(lambda: worked.add(id(request)))
-        worked.remove(id(request))
-        return text("done")
 
     @site.get("/mistake")
     def mistake(request: Request) -> Response:

@@ -92,9 +92,7 @@ class SQLite:
         connection = self._to_read_by()
         with _closed_if_it_fails(connection):
             yield connection
-        self._idle.append(connection)
-        # Whoever has closed the store meanwhile may have looked for idle ones before.
-        self._close_idle(0 if self._closed else _MOST_IDLE)
+        self._keep(connection)
 
     def _to_read_by(self) -> _Connection:
         if (idle := self._idle_one()) is not None:
@@ -105,6 +103,11 @@ class SQLite:
         with _closed_if_it_fails(_Connection(self)) as connection:
             connection.execute("PRAGMA query_only = ON")
             return connection
+
+    def _keep(self, connection: _Connection) -> None:
+        self._idle.append(connection)
+        # Whoever has closed the store meanwhile may have looked for idle ones before.
+        self._close_idle(0 if self._closed else _MOST_IDLE)
 
     def _close_idle(self, most: int = 0) -> None:
         """Close connections that nobody reads by, until there are no more than that."""

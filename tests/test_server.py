@@ -215,6 +215,19 @@ def test_a_refused_client_gets_its_answer_even_if_it_sends_all_it_has_first(head
     assert 400 <= answer.status < 500
 
 
+def test_of_a_client_that_sends_on_while_content_has_nothing_yet_one_piece_is_held() -> None:
+    feed = feed_producer()
+    with serving(lambda request: Response(feed)) as server, to(server) as sock:
+        feed.put(b"begun")
+        sock.sendall(GET)
+        assert eventually(lambda: sock.recv(4_096, socket.MSG_PEEK).endswith(b"begun"))
+        sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            sock.sendall(bytes(1 << 27))
+        [channel] = [each for each in server.map.values() if isinstance(each, http_request_handler)]
+        assert 0 < len(channel.ac_in_buffer) <= server.limits.piece
+
+
 def test_the_other_half_of_a_connection_may_be_closed() -> None:
     with serving(lambda request: Response(bytes(2_000_000))) as server, to(server) as sock:
         sock.sendall(GET)

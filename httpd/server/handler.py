@@ -182,6 +182,9 @@ class http_request_handler(WatchedChat):
 
     def take_input(self) -> None:
         super().take_input()
+        if self._ac_stalled:
+            # A piece that was read ahead is enough.
+            self.interest_changed()
         if self.incoming and self.state is READ_HEADER:
             self._judge_unfinished()
 

@@ -26,7 +26,7 @@ from httpd import Limits, Request, Response, Server, http_request_handler, text
 from httpd.net import asyncore
 from httpd.net.channel_map import ChannelMap
 from httpd.net.timers import Timers
-from httpd.net.wake import at_once
+from httpd.net.wake import at_once, directly
 from httpd.protocol.message import Head
 from httpd.server.handler import TABLE, State
 from httpd.server.service import Beside, Service
@@ -164,6 +164,8 @@ class Exchange:
         headers: Iterable[tuple[str, str]] = (),
         beside: Beside = at_once,
         pool: Beside = at_once,
+        call: Callable[..., object] = directly,
+        streams: int = 0,
         handler_class: type[StrictHandler] = StrictHandler,
         wrap: Callable[[Wire], Any] = lambda sock: sock,
     ) -> None:
@@ -177,6 +179,8 @@ class Exchange:
             headers=headers,
             beside=beside,
             pool=pool,
+            call=call,
+            streams=streams,
             wall_clock=lambda: BEGAN + self.clock.now,
         )
         self.sock = Wire(pieces, takes)

@@ -52,9 +52,9 @@ def processor_time(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def resident(pid: int) -> int:
-    """Bytes of it in memory."""
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+def resident(pid: int, line: str = "VmRSS") -> int:
+    """Bytes of it in memory; VmHWM: at the most until now."""
+    found = re.search(rf"{line}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert found
     return 1024 * int(found[1])
 

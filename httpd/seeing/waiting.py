@@ -24,9 +24,11 @@ def awaited(channel: http_request_handler) -> str:
     if state is State.READ_HEADER:
         return "header_time" if channel._received else "idle_time"
     if state is State.READ_BODY:
-        return "body_time"
+        return "" if channel._ac_paused else "body_time"
     if state is State.SEND_RESPONSE:
-        return "" if channel._ac_stalled else "stall_time"
+        if not channel._ac_stalled:
+            return "stall_time"
+        return "body_time" if channel.owes_content else ""
     if state is State.LINGER:
         return "linger_pause" if channel.patience() < channel._until else "linger_time"
     return ""

@@ -5,6 +5,10 @@ and what may follow each are the table below; one method a state.  While an answ
 read, so that a client that takes nothing cannot make the server hold anything: requests sent ahead wait in the input
 buffer, at most one piece of it, and are answered in order.
 
+Content that is not small may be streamed to a thread that reads it while it comes (see `inflow`).  Then the site is
+asked when the head is there, in READ_BODY, and its answer may begin before the content has ended: that goes on being
+read in SEND_RESPONSE, as far as the thread takes it.
+
 Time: each state has its patience (see `watched`).  Content and answers have a window of so many seconds after the
 other; in each, the peer must send or take bytes at a minimum rate.
 """
@@ -19,7 +23,7 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..net import asyncore
 from ..net.interest import announced
@@ -36,9 +40,12 @@ from ..protocol.negotiation import best
 from ..site.answers import as_response
 from ..site.error_pages import KINDS, error_response, excerpt
 from ..site.templates import template_fault
-from ..site.uploads import Reader
+from ..site.uploads import Reader, WholeReader
 from .log import Log
 from .service import Service, status_line
+
+if TYPE_CHECKING:
+    from ..site.inflow import Inflow
 
 __all__ = ["TABLE", "State", "Wanted", "http_request_handler"]
 
@@ -82,6 +89,8 @@ TABLE: dict[State, frozenset[State]] = {
     LINGER: frozenset({CLOSED}),
     CLOSED: frozenset(),
 }
+# Where the site's answer is waited for.
+_ASKED = frozenset({READ_BODY, HANDLE})
 
 
 class http_request_handler(WatchedChat):
@@ -103,8 +112,8 @@ class http_request_handler(WatchedChat):
 
     # Slots, because a dict of so many names would be as big as the rest of an idle connection.
     __slots__ = (
-        "_answered", "_began", "_content_from", "_empty_lines", "_expected", "_judged", "_must_linger", "_named",
-        "_on_close", "_owed", "_persistent", "_put_off", "_reader", "_received", "_said_keep_alive", "_until",
+        "_answered", "_began", "_content_from", "_empty_lines", "_expected", "_inflow", "_judged", "_must_linger",
+        "_named", "_on_close", "_owed", "_persistent", "_put_off", "_reader", "_received", "_said_keep_alive", "_until",
         "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
     )  # fmt: skip
 
@@ -140,6 +149,7 @@ class http_request_handler(WatchedChat):
         self._judged = 0  # how much of the unfinished head was looked at
         self._expected: Head | None = None  # the head whose content is being read
         self._reader: Reader | None = None  # what reads it, and keeps its files until the answer is sent
+        self._inflow: Inflow | None = None  # that reader, where a thread reads the content while it comes
         # What is being answered:
         self._put_off: Head | None = None  # the head whose answer others are working on
         self._said_keep_alive = False
@@ -163,8 +173,8 @@ class http_request_handler(WatchedChat):
     # ---- events
 
     def wake(self) -> None:
-        # Only where we waited for the producer: it must not buy time for a client that takes nothing.
-        if self._ac_stalled:
+        # Only where we waited for the producer: it must not buy time for a client that takes, or sends, nothing.
+        if self._ac_stalled and not self.owes_content:
             self._began = self.timers.now
         super().wake()
 
@@ -174,6 +184,10 @@ class http_request_handler(WatchedChat):
         return not self._ac_eof and (not self._ac_paused or (self._ac_stalled and not self._ac_in_data))
 
     def handle_eof(self) -> None:
+        if self._inflow is not None and self._expected is not None:
+            # Who reads what has not come whole is told; what is being answered may be answered all the same.
+            self._expected = None
+            self._inflow.close()
         if self.state is SEND_RESPONSE and self._ac_stalled and self._owed is None:
             # Content without a known length may have nothing for ever, and nobody would find out.
             self.cut()
@@ -195,6 +209,12 @@ class http_request_handler(WatchedChat):
         elif self.state is LINGER:
             self._began = self.timers.now
             return
+        elif self._inflow is not None:
+            self._received += len(data)
+            self._inflow.feed(data)
+            if self._inflow.full:
+                self.pause_input()
+            return
         elif self._reader is not None and self.state is READ_BODY:
             self._received += len(data)
             self.read_form(partial(self._reader.feed, data))
@@ -208,6 +228,8 @@ class http_request_handler(WatchedChat):
         data = self.take_collected()
         if self.state is READ_HEADER:
             self.found_head(data)
+        elif self._inflow is not None:
+            self.content_ended(self._inflow)
         elif self.state is READ_BODY and self._expected is not None:
             self.found_body(Request(self._expected, data, self.peer))
 
@@ -293,7 +315,7 @@ class http_request_handler(WatchedChat):
                 self.respond_early(head, error)
             else:
                 self.ask_first(head, then)
-            if self.state is READ_BODY:
+            if self.state is READ_BODY and not (self._inflow and self._inflow.full):
                 self.resume_input()
             self.watch()
         except Exception:
@@ -334,9 +356,52 @@ class http_request_handler(WatchedChat):
         self._expected = head
         self.set_state(READ_BODY)
         self.set_terminator(head.content_length)
-        if head.expects_continue:
+        if isinstance(wanted, WholeReader) and len(self.service.streaming) < self.service.streams:
+            self.stream_content(head, wanted)
+        elif head.expects_continue:
             # Also where the content has come along: what is answered must not depend on where the bytes were cut.
             self.push(CONTINUE)
+
+    def stream_content(self, head: Head, wanted: WholeReader) -> None:
+        """Ask the site now; a thread of its will read the content while it comes.
+
+        Who waits for a 100 gets it when the content is first read, and until then nothing is received.
+        """
+        call = partial(self.service.call, self.content_wanted)
+        self._reader = self._inflow = inflow = wanted.streamed(call, awaited=head.expects_continue)
+        self.service.streaming.add(self)
+        request = self.early_request(head)
+        request.has_form(*inflow.begin())
+        self.requests += 1
+        self.ask_site(request)
+
+    def content_wanted(self) -> None:
+        """The thread has taken all that was received, and waits for more."""
+        if self._inflow is None or self._expected is None:
+            return
+        try:
+            self._inflow.go_on()
+            if self.state is READ_BODY and self._expected.expects_continue and not self._received:
+                self.push(CONTINUE)
+            self._began, self._window_from = self.timers.now, None
+            self.resume_input()
+            self.watch()
+        except Exception:
+            self.handle_error()
+
+    def content_ended(self, inflow: Inflow) -> None:
+        """All content is here, of which a thread has read a part already."""
+        self._expected = None
+        self.service.streaming.discard(self)
+        inflow.finish()
+        self.pause_input()
+        if self.state is READ_BODY:
+            self.set_state(HANDLE)
+
+    @property
+    def owes_content(self) -> bool:
+        """Whether content that a thread reads is still to come, and it is the client's turn."""
+        return self._inflow is not None and self._expected is not None and not self._ac_paused
 
     def found_body(self, request: Request) -> None:
         """All content is here."""
@@ -357,6 +422,7 @@ class http_request_handler(WatchedChat):
     def respond_early(self, head: Head, error: BaseException) -> None:
         """Answer before the content is here.  Nobody can tell whether it still comes, so what comes has no frame."""
         self._must_linger = True
+        self._expected = None
         self.requests += 1
         page = self.error_page(head, error) if isinstance(error, HTTPError) else self.failed(head, error)
         self.respond(head, page)
@@ -365,7 +431,8 @@ class http_request_handler(WatchedChat):
         """Give back what the form takes that was read here."""
         if self._reader is not None:
             self._reader.close()
-            self._reader = None
+            self._reader = self._inflow = self._expected = None
+            self.service.streaming.discard(self)
 
     # ---- HANDLE
 
@@ -391,7 +458,8 @@ class http_request_handler(WatchedChat):
 
     def put_off(self, request: Request, later: Later) -> None:
         """Have the work done that the site waits for, or say that there is too much of it."""
-        self.pause_input()
+        if self._inflow is None or self._inflow.full:
+            self.pause_input()
         self._put_off = request.head
         then = partial(self.work_done, request)
         if not isinstance(later, Promised):
@@ -417,14 +485,14 @@ class http_request_handler(WatchedChat):
 
     def work_on(self, later: Blocking) -> None:
         """In a thread: do the work, unless the client has gone while it waited for its turn."""
-        if self.state is HANDLE:
+        if self.state in _ASKED:
             later.work(later)
 
     def work_done(self, request: Request, error: BaseException | None) -> None:
         """Ask the site again; where its work has failed, say so.  The client may have gone meanwhile."""
         self._put_off = None
         try:
-            if self.state is not HANDLE:
+            if self.state not in _ASKED:
                 self._drop_answer(request)
                 return
             if error is not None:
@@ -487,6 +555,9 @@ class http_request_handler(WatchedChat):
             failed = self.failed(head)
             self._close_body(response)
             response, fields = failed, failed.fields
+        if self._expected is not None:
+            # Nobody can tell whether the rest will be read.
+            self._must_linger = True
         self._persistent = self._persists(head, response)
         self._answered = (head, response.status)
         self.send_response(response, fields, _is_bodiless(head, response))
@@ -528,7 +599,7 @@ class http_request_handler(WatchedChat):
         else:
             self.ac_enqueue(head)
             self.push(body)
-        if self.state is SEND_RESPONSE:
+        if self.state is SEND_RESPONSE and self._expected is None:
             self.pause_input()
 
     def _close_body(self, response: Response) -> None:
@@ -549,10 +620,10 @@ class http_request_handler(WatchedChat):
         except OSError as why:
             # Its errno may be that of a lost connection: taken for the end of this one, half would look whole.
             raise RuntimeError(f"{producer!r} failed") from why
-        if data is None:
+        if data is None and not self.owes_content:
             # All before it has gone, and it is the producer who keeps the client waiting, not the client us.
             self._began = self.timers.now
-        elif self._owed is not None:
+        elif data is not None and self._owed is not None:
             self._owed -= len(data)
             if self._owed < 0 or (not data and self._owed):
                 raise ValueError(f"{producer!r} gives another length than was announced")
@@ -612,7 +683,10 @@ class http_request_handler(WatchedChat):
         self._answered = (told.request_line, refusal.status)
         self._persistent = self._said_keep_alive = False
         self._must_linger = True
-        self.requests += 1
+        if self._inflow is None:
+            self.requests += 1
+        self._expected = None
+        self.close_reader()
         self.send_response(response, response.fields, told.method == "HEAD")
 
     def must_speak_tls(self) -> None:
@@ -654,10 +728,13 @@ class http_request_handler(WatchedChat):
                 return math.inf
             return self._began + (limits.header_time if self._received else limits.idle_time)
         if state is SEND_RESPONSE:
-            # While a producer has nothing yet, it is not the client who keeps us waiting.
-            return self.ask_at if self._ac_stalled else self._began + limits.stall_time
+            if not self._ac_stalled:
+                return self._began + limits.stall_time
+            # While a producer has nothing yet, it is not the client who keeps us waiting, but for its content.
+            return min(self.ask_at, self._began + limits.body_time) if self.owes_content else self.ask_at
         if state is READ_BODY:
-            return self._began + limits.body_time
+            # Paused, it is the application that does not read.
+            return math.inf if self._ac_paused else self._began + limits.body_time
         if state is LINGER:
             return min(self._began + limits.linger_pause, self._until)
         return math.inf
@@ -668,14 +745,14 @@ class http_request_handler(WatchedChat):
         if self.state is READ_BODY:
             before, now, rate = self._window_from or 0, self._received, limits.body_rate
         else:
-            # How much the kernel held at first is known from now on.
-            now, rate = self.bytes_gone(), limits.stall_rate
+            # How much the kernel held at first is known from now on.  Who sends content meanwhile keeps going, too.
+            now, rate = self.bytes_gone() + self._received, limits.body_rate if self._ac_stalled else limits.stall_rate
             before = now - math.ceil(rate * seconds) if self._window_from is None else self._window_from
         self._began, self._window_from = self.timers.now, now
         return now - before >= rate * seconds
 
     def timed_out(self) -> None:
-        if self.state is SEND_RESPONSE and self._ac_stalled:
+        if self.state is SEND_RESPONSE and self._ac_stalled and self.ask_at <= self.timers.now:
             self.wake()
         elif self.state not in (READ_BODY, SEND_RESPONSE) or not self._keeps_going():
             self.give_up()

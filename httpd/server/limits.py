@@ -69,7 +69,8 @@ REASONS = {
     "connections": "Most connections at once. 503.",
     "connections_per_address": "Most at once from one IPv4 address or one IPv6 network of /64: the rest is left to "
     "others. A trusted proxy's own are not counted. 503.",
-    "threads": "Most handlers that block at once: each has a thread, also while its client takes what it makes.",
+    "threads": "Most handlers that block at once: each has a thread, also while its client takes what it makes. "
+    "Half of them may have one while its client sends what they read.",
     "waiting": "Most requests that wait for one of these threads: the next would wait long. 503.",
 }
 

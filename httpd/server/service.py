@@ -48,6 +48,9 @@ class Service:
     `beside(work, then)` makes the call `work()` without holding up the loop, and then, in the loop, `then(error)` with
     the exception that the work has raised, or None.  `pool` does the same with work that waits, many pieces at once;
     it raises `Full` when it has too many.  `call(function, *args)` has the loop make a call, from any thread.
+
+    `streams` is for how many channels at once a thread of the pool may read content while it comes.  They wait for
+    clients, who may be as slow as `body_rate` for as long as their content is: so others must be left.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Service:
         beside: Beside = at_once,
         pool: Beside = at_once,
         call: Callable[..., object] = directly,
+        streams: int = 0,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.headers = tuple(headers)
@@ -81,6 +85,8 @@ class Service:
         self.beside = beside
         self.pool = pool
         self.call = call
+        self.streams = streams
+        self.streaming: set[object] = set()  # the channels whose content a thread reads while it comes
         # A name that would break every head is refused now.
         render_fields([("Server", server_name)])
         self.server_name = server_name

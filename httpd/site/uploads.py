@@ -14,9 +14,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..protocol.errors import HTTPError
 from ..protocol.files import File, Files
@@ -25,7 +25,10 @@ from ..protocol.media_types import parse_media_type
 from ..protocol.message import Head
 from ..protocol.multipart import MultipartReader, PartLimits
 
-__all__ = ["SPOOLED", "Body", "Reader", "SpooledFile", "WholeBody"]
+if TYPE_CHECKING:
+    from .inflow import Inflow
+
+__all__ = ["SPOOLED", "Body", "Reader", "SpooledFile", "WholeBody", "WholeReader"]
 
 # A file longer than this is written to disk while it comes.
 SPOOLED = 65_536
@@ -121,10 +124,17 @@ class Reader(Protocol):
 
 
 class WholeReader:
-    """Keeps content of any kind as one file that has no name."""
+    """Keeps content of any kind as one file that has no name, for who does not want it `streamed`."""
 
     def __init__(self, content_type: str) -> None:
+        self._content_type = content_type
         self._file = SpooledFile(None, "", "", content_type)
+
+    def streamed(self, wanted: Callable[[], object], *, awaited: bool) -> Inflow:
+        """What reads it instead, before any has come, for a thread that reads it while it comes (see Inflow)."""
+        from .inflow import Inflow
+
+        return Inflow(self._content_type, wanted, awaited=awaited)
 
     def feed(self, data: bytes) -> None:
         """A piece of it.  Raises HTTPError 503, as SpooledFile does."""
@@ -142,7 +152,12 @@ class WholeReader:
 
 
 class WholeBody:
-    """Content of any kind, at most `size` bytes, which goes to disk as soon as it is not small; `request.files[""]`."""
+    """Content of any kind, at most `size` bytes: `request.files[""]`, if it is not little.
+
+    Little is held in memory, and the site is asked when it is there: it takes no thread to wait for, and no client can
+    have one wait.  More is read while it comes, by as many threads as the server lets wait for clients; for the rest it
+    goes to disk first.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size

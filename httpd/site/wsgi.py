@@ -3,7 +3,7 @@
 The application is called in one of the server's threads (see `blocking`), and so is everything of its: the iteration
 over its content, and `close()`.  The loop gets the head with the first of the content, and whatever comes after that as
 it comes.  Where a client takes it more slowly than it is made, the thread waits; when the client has gone, it is told
-by an error.
+by an error.  So it is with content that is sent to it, if that is not small (see `inflow`).
 
     site.mount("/shop", WSGI(flask_app))
 """
@@ -51,8 +51,8 @@ _COMMON: dict[str, Any] = {
 class WSGI:
     """A WSGI application as a site, or as a part of one: mounted, its SCRIPT_NAME is the prefix.
 
-    It takes content of at most `body` bytes, which waits on the disk if it is not small.  `multiprocess` says that
-    other processes have the application, too.
+    It takes content of at most `body` bytes (see `WholeBody`).  `multiprocess` says that other processes have the
+    application, too.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ def _environ(request: Request, below: str | None) -> dict[str, Any]:
 
 
 def _input(request: Request) -> Any:
-    """The content as a file with an end: in memory, or on the disk."""
+    """The content as a file with an end: in memory, on the disk, or while it comes."""
     if request.body or not request.head.content_length:
         return io.BytesIO(request.body)
     return request.files[""].file

@@ -18,7 +18,7 @@ STATES = {
     State.READ_HEADER: ("an empty line", "Reading a head: a request-line and field lines, up to an empty line."),
     State.READ_BODY: ("a length", "Reading content, as long as the head has announced."),
     State.HANDLE: ("none", "The request is whole; the site is asked for its answer."),
-    State.SEND_RESPONSE: ("none", "The answer is on its way; nothing is read meanwhile."),
+    State.SEND_RESPONSE: ("none", "The answer is on its way; but for content, nothing is read meanwhile."),
     State.LINGER: ("none", "All is sent; what still comes is thrown away, so that the client gets the answer."),
     State.CLOSED: ("none", "The connection is over."),
 }
@@ -42,6 +42,7 @@ METHODS: dict[str, Any] = {
     "channel:told must_speak_tls": "must_speak_tls",
     "channel:told wake": "wake",
     "channel:told work_done": ("work_done", "found_out"),
+    "channel:told content_wanted": "content_wanted",
     "channel:sent": ("ac_send", "ac_send_pieces", "ac_send_file"),
     "channel:interest": ("interest_changed", "__init__"),
     "channel:closed": "close",

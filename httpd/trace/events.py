@@ -144,9 +144,10 @@ class Failed(NamedTuple):
 @_event("channel:told", given=True)
 class Told(NamedTuple):
     """Somebody other than the peer told the channel: the server to finish, close, cut or turn away, a producer to
-    wake, whoever worked for the site beside the loop that the work is done, TLS that the peer does not speak it."""
+    wake, whoever worked for the site beside the loop that the work is done, or that it has read all content that has
+    come, TLS that the peer does not speak it."""
 
-    what: Literal["finish", "close", "cut", "turn_away", "must_speak_tls", "wake", "work_done"]
+    what: Literal["finish", "close", "cut", "turn_away", "must_speak_tls", "wake", "work_done", "content_wanted"]
 
 
 @_event("channel:sent", given=True)

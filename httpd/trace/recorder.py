@@ -69,6 +69,7 @@ _WHY = {
     ("read header", "send response"): "the site takes no such content",
     ("read header", "linger"): "the server makes way for another",
     ("read body", "handle"): "the request is whole",
+    ("read body", "send response"): "the site has answered before all content was here",
     ("handle", "send response"): "the site has answered",
     ("send response", "read header"): "all is sent, and the connection is kept",
     ("send response", "linger"): "all is sent, and input may be unread",

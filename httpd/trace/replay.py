@@ -168,6 +168,7 @@ class _Player:
         head = trace.head
         self.recorded = trace
         self.follow = follow
+        self._site = site
         self.now = inputs[0]
         self.played = Trace(head, [])
         self._inputs = list(inputs[1:])
@@ -197,6 +198,8 @@ class _Player:
                 beside=self._beside,
                 pool=self._beside,
                 call=self._call,
+                # A site that is no recording would wait here for content that is still to come.
+                streams=isinstance(site, RecordedSite),
                 wall_clock=self._wall_clock,
             )
         except ValueError as why:
@@ -249,8 +252,19 @@ class _Player:
         """Do what the channel waits for before it reads on, where nobody has recorded when; whether there was any."""
         if self.follow or not self._works:
             return False
-        self._do_work()
+        inflow = self.channel._inflow
+        if inflow is None or not self._reads_on():
+            self._do_work()
+        elif inflow.full:
+            self.channel.content_wanted()
+        else:
+            return False
         return True
+
+    def _reads_on(self) -> bool:
+        """Whether a thread that reads the content while it comes had more of it when it answered."""
+        streams = self.channel._inflow is not None and self.channel.state is State.READ_BODY
+        return streams and isinstance(self._site, RecordedSite) and self._site.reads_on(self.channel._received)
 
     # ---- events
 
@@ -307,7 +321,7 @@ class _Player:
     def _serve_output(self) -> None:
         """Let the channel send what it can; in following, no more than was recorded."""
         while not self.follow or len(self.played.events) < len(self.recorded.events):
-            if self._works and not self.follow:
+            if self._works and not self.follow and not self._reads_on():
                 self._do_work()
             elif not self._one_event(reads=False) and not self._woken():
                 return

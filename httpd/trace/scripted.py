@@ -15,6 +15,7 @@ from ..protocol.files import Files
 from ..protocol.forms import Form
 from ..protocol.message import Head, Request, Response, Status, text
 from ..server.handler import http_request_handler
+from ..site.uploads import WholeReader
 from .events import (
     Blocked,
     BodyExpected,
@@ -197,7 +198,7 @@ class RecordedSite:
             raise Later(_no_work)
         return self._answers.popleft().response()
 
-    def check(self, request: Request) -> _RecordedBody | None:
+    def check(self, request: Request) -> _RecordedBody | _StreamedBody | None:
         """What became of the content: who read it was content with it, or answered early."""
         if not self._answers:
             return None
@@ -207,7 +208,11 @@ class RecordedSite:
         if self._answers[0].refused:
             self._answers.popleft()
             return None
-        return _RecordedBody(self._answers)
+        return _StreamedBody() if self._answers[0].streamed else _RecordedBody(self._answers)
+
+    def reads_on(self, received: int) -> bool:
+        """Whether more content than this had been received when the next answer came."""
+        return bool(self._answers) and (self._answers[0].whole or received < self._answers[0].read)
 
 
 def _no_work() -> None:
@@ -220,6 +225,13 @@ class _Answered(HTTPError):
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
         self.response = response
+
+
+class _StreamedBody:
+    """Takes content as it was taken that a thread has read while it came: when it read, the recording tells."""
+
+    def reader(self, head: Head, most_in_memory: int) -> WholeReader:
+        return WholeReader("")
 
 
 class _RecordedBody:
@@ -254,11 +266,11 @@ class _Answer:
 
     `early` is one that no handler gave; `read` how much of the content had come by then, and `whole` whether that was
     all; `postponed` is how often work had to be done first, `found_out` how often before the content was asked for,
-    `refused` whether the handler gave it.
+    `refused` whether the handler gave it, `streamed` whether the site was asked before all content was there.
     """
 
     def __init__(
-        self, what: Responded, early: bool, read: int, whole: bool, postponed: int, found_out: int
+        self, what: Responded, early: bool, read: int, whole: bool, postponed: int, found_out: int, streamed: bool
     ) -> None:
         self.what = what
         self.early = early
@@ -266,6 +278,7 @@ class _Answer:
         self.whole = whole
         self.postponed = postponed
         self.found_out = found_out
+        self.streamed = streamed
         self.refused = False
         self.producer = ""
         self.refills: list[tuple[Refilled, bool]] = []  # and whether it waited for somebody then
@@ -328,13 +341,13 @@ def _answers(events: Sequence[Event]) -> Iterable[_Answer]:
     answer: _Answer | None = None
     by_site = True
     routed, read, whole, postponed, found_out = False, 0, False, 0, 0
-    head_waits = False
+    head_waits = streamed = False
     for event in events:
         what = event.what
         if isinstance(what, (RequestLine, Refused)):
             head_waits = False
         if isinstance(what, Routed):
-            routed = True
+            routed, streamed = True, streamed or not whole
         elif isinstance(what, BodyExpected):
             read, whole = 0, False
         elif isinstance(what, TerminatorFound):
@@ -348,19 +361,19 @@ def _answers(events: Sequence[Event]) -> Iterable[_Answer]:
         elif isinstance(what, Refused) or (isinstance(what, Told) and what.what == "turn_away"):
             by_site = False
         elif isinstance(what, Responded):
-            answer = _Answer(what, not routed, read, whole, postponed, found_out)
+            answer = _Answer(what, not routed, read, whole, postponed, found_out, streamed)
             answer.refused = not by_site
             # The site was asked, and had nothing to say.
             if by_site or found_out:
                 yield answer
-            by_site, routed, postponed, found_out = True, False, 0, 0
+            by_site, routed, streamed, postponed, found_out = True, False, False, 0, 0
         elif isinstance(what, Pushed) and answer is not None and not what.producer.startswith("bytes#"):
             answer.producer = what.producer
         elif isinstance(what, Refilled) and answer is not None:
             answer.refills.append((what, event.n in waited))
     found_out += head_waits
     if postponed or found_out:
-        yield _Answer(_NEVER, False, read, whole, postponed, found_out)
+        yield _Answer(_NEVER, False, read, whole, postponed, found_out, streamed)
 
 
 def _filled(refill: Refilled) -> bytes:

@@ -101,6 +101,7 @@ _ORDERS = {
     "turn_away": "There are too many connections: this one gets a 503.",
     "wake": "A producer that had nothing has something now, and is asked again.",
     "work_done": "The work that the site waited for is done.",
+    "content_wanted": "Who works for the site has read all content that has come, and waits for more.",
 }
 
 

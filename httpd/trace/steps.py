@@ -338,6 +338,10 @@ class _Traced(_TracedSteps, http_request_handler):
         self._told("work_done")
         self._enter(super().work_done, request, error)
 
+    def content_wanted(self) -> None:
+        self._told("content_wanted")
+        self._enter(super().content_wanted)
+
     def found_out(self, head: Head, then: Any, error: BaseException | None) -> None:
         self._told("work_done")
         self._enter(super().found_out, head, then, error)

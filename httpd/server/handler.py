@@ -105,6 +105,8 @@ class http_request_handler(WatchedChat):
     answers_after_eof = True
     stops_when_closing = True
     announces_all = True
+    # As much as a socket's buffer takes at once, so that a remembered file goes with its head in one call.
+    ac_out_buffer_size = 1 << 18
     # Whether the peer has clients of its own: then its connections are not counted as one client's.
     speaks_for_others = False
 

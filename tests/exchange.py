@@ -336,27 +336,34 @@ class Answer:
         return self["connection"] == "keep-alive"
 
 
+# What h11 is given at once: it would copy all that waits with each answer.
+_PIECE = 65_536
+
+
 def read_answers(output: bytes, methods: Iterable[str] = ()) -> list[Answer]:
     """The responses in all that a connection gave; raises h11.RemoteProtocolError where they are no responses."""
     answers = []
     asked = iter(methods)
-    while output:
-        client = h11.Connection(h11.CLIENT)
-        client.send(h11.Request(method=next(asked, "GET"), target="/", headers=[("Host", "a")]))
-        client.send(h11.EndOfMessage())
-        client.receive_data(output)
-        answers.append(_one_answer(client))
-        output = client.trailing_data[0]
+    at = 0
+    while at < len(output):
+        answer, at = _one_answer(output, at, next(asked, "GET"))
+        answers.append(answer)
     return answers
 
 
-def _one_answer(client: h11.Connection) -> Answer:
+def _one_answer(output: bytes, at: int, method: str) -> tuple[Answer, int]:
+    """The response that begins there, and where the next one does."""
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    client.send(h11.EndOfMessage())
     interim = []
     answer = None
     while True:
         event = client.next_event()
         if event is h11.NEED_DATA:
-            client.receive_data(b"")
+            piece = output[at : at + _PIECE]
+            client.receive_data(piece)
+            at += len(piece)
         elif isinstance(event, h11.InformationalResponse):
             interim.append(event.status_code)
         elif isinstance(event, h11.Response):
@@ -368,7 +375,7 @@ def _one_answer(client: h11.Connection) -> Answer:
         else:
             assert answer is not None
             assert isinstance(event, h11.EndOfMessage), event
-            return answer
+            return answer, at - len(client.trailing_data[0])
 
 
 # ---- over a real socket

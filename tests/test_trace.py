@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from errno import ECONNRESET
+from errno import ECONNRESET, ENOTCONN
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpd import Content, HTTPError, Request, Response, Router, StaticFiles, http_request_handler, text
+from httpd import Body, Content, HTTPError, Limits, Request, Response, Router, StaticFiles, http_request_handler, text
+from httpd.net.producers import feed_producer
 from httpd.protocol.errors import Later
 from httpd.site.blocking import blocking
 from httpd.site.wrapping import Around
-from httpd.trace.events import INPUTS, KINDS, NAMES, Accepted, Event, Failed, Told, Trace, TraceHead, is_input
+from httpd.trace.events import (
+    INPUTS,
+    KINDS,
+    NAMES,
+    Accepted,
+    Event,
+    Failed,
+    Sent,
+    Told,
+    Trace,
+    TraceHead,
+    Truncated,
+    is_input,
+)  # fmt: skip
 from httpd.trace.laws import check
 from httpd.trace.ndjson import NotATrace, event_line, head_line, read_line, read_trace
 from httpd.trace.replay import inbound, play, replay
@@ -294,6 +308,76 @@ def test_a_server_that_stops_says_so() -> None:
     assert of_kind(trace.events, "channel:closed")[0].by == "server"
     assert check(trace.events) == []
     assert replay(trace, hello)[1] == []
+
+
+# ---- what a recording must say, or nobody could play it again
+
+
+def test_a_hidden_value_with_blanks_is_the_same_again() -> None:
+    """Blanks stay, whichever way a value comes to the trace: as a field, or among the bytes that are sent."""
+
+    def site(request: Request) -> Response:
+        return text("x", headers=[("Set-Cookie", "a=secret; Path=/; HttpOnly")])
+
+    played = conversation(ended(get("/", "Cookie: a=secret; b=c")), site)
+    assert dict(of_kind(played.events, "http:responded")[0].fields)["Set-Cookie"] == "********* ******* ********"
+    assert replay(played.trace)[1] == []
+
+
+@pytest.mark.parametrize(("setting", "last"), [("tls", "linger"), ("draining", "linger"), ("", "closed")])
+def test_how_a_connection_ends_is_in_its_head(setting: str, last: str) -> None:
+    """Over TLS the peer's end is awaited; and of a server that stops, the first answer is the last."""
+    first = head()._replace(settings={**head().settings, setting: 1})
+    fields = () if setting == "draining" else ("Connection: close",)
+    played = conversation(ended(get("/", *fields, version="1.1" if setting == "draining" else "1.0")), hello, first)
+    assert of_kind(played.events, "http:state_changed")[2].new == last
+    assert dict(of_kind(played.events, "http:responded")[0].fields)["Connection"] == "close"
+    assert check(played.events) == []
+    assert replay(played.trace)[1] == []
+
+
+def test_an_end_that_cannot_be_said_is_recorded() -> None:
+    """The peer has broken off when the server wants to linger: shutdown() fails, and that is the world's doing."""
+    broken = [Sent(0, 999, 999), Failed("shutdown", ENOTCONN, os.strerror(ENOTCONN))]
+    played = conversation([*received(b"GET  / HTTP/1.0\r\n\r\n"), *broken], hello)
+    assert names_of(played.events)[-3:] == ["channel:error", "http:state_changed", "channel:closed"]
+    assert of_kind(played.events, "channel:closed")[0].by == "error"
+    assert check(played.events) == []
+    assert replay(played.trace)[1] == []
+
+
+def test_a_stream_that_ends_when_the_server_stops_ends_in_the_replay_too() -> None:
+    def site(request: Request) -> Response:
+        return Response(feed)
+
+    for last in (Told("finish"), Told("wake")):
+        feed = feed_producer()
+        feed.put(b"tick")
+        played = conversation([*received(get("/", "Connection: close")), last, *ended()], site)
+        assert check(played.events) == []
+        assert replay(played.trace)[1] == []
+
+
+def test_content_that_a_route_takes_is_taken_again_though_nothing_answered_it() -> None:
+    """The client has gone in the middle; the recording has no answer that tells what the route takes."""
+    router = Router()
+    router.post("/", body=Body(1 << 20))(hello)
+    type_ = "Content-Type: multipart/form-data; boundary=x"
+    wire = post(b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n" + b"a" * 4_000, type_)
+    played = conversation(ended(wire[:2_000]), router, head(Limits(body=1_000)))
+    assert "http:body_expected" in names_of(played.events)
+    assert replay(played.trace)[1] == []
+
+
+def test_a_recording_that_was_cut_short_is_played_up_to_there() -> None:
+    trace = conversation(ended(get() + get()), hello).trace
+    at = names_of(trace.events).index("http:responded")
+    end = trace.events[-1]
+    short = [*trace.events[:at], trace.events[at]._replace(what=Truncated(len(trace.events) - at - 1)), end]
+    assert replay(Trace(trace.head, short))[1] == []
+    # What comes before is compared as ever.
+    short[3] = short[3]._replace(what=Sent(0, 1, 1))
+    assert replay(Trace(trace.head, short))[1] != []
 
 
 def test_turns_are_numbered() -> None:

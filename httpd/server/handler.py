@@ -109,6 +109,8 @@ class http_request_handler(WatchedChat):
     ac_out_buffer_size = 1 << 18
     # Whether the peer has clients of its own: then its connections are not counted as one client's.
     speaks_for_others = False
+    # Whether the peer's end is awaited after every last answer: a layer beneath has an end of its own to say.
+    always_lingers = False
 
     log: Log  # type: ignore[assignment]
 
@@ -645,7 +647,7 @@ class http_request_handler(WatchedChat):
             self.set_terminator(HEAD_END)
             if self._ac_paused:
                 self.resume_input()
-        elif self._must_linger or self.ac_in_buffer:
+        elif self._must_linger or self.always_lingers or self.ac_in_buffer:
             self.linger()
         else:
             self.close()
@@ -713,12 +715,16 @@ class http_request_handler(WatchedChat):
         self.ac_in_buffer = b""
         try:
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.close()
+        except OSError as why:
+            self.not_shut(why)
             return
         if self._ac_paused:
             self.resume_input()
         self.watch()
+
+    def not_shut(self, why: OSError) -> None:
+        """There is no connection any more whose end could be said: the peer has broken it off."""
+        self.close()
 
     # ---- time
 

@@ -23,6 +23,8 @@ class tls_request_handler(TlsChat, https_request_handler):
 
     __slots__ = ()
 
+    always_lingers = True
+
     @property
     def handshake_time(self) -> float:  # type: ignore[override]
         return self.service.limits.handshake_time
@@ -38,11 +40,6 @@ class tls_request_handler(TlsChat, https_request_handler):
             self.must_speak_tls()
         else:
             self.not_shaken(why)
-
-    def response_sent(self) -> None:
-        if not self._persistent:
-            self._must_linger = True
-        super().response_sent()
 
     def cut(self) -> None:
         self.socket.break_off()

@@ -33,6 +33,7 @@ METHODS: dict[str, Any] = {
     "channel:timed_out": "give_up",
     "channel:error recv": "_not_received",
     "channel:error send": "_not_sent",
+    "channel:error shutdown": "not_shut",
     "channel:error poll": "handle_close",
     "channel:error step": "handle_error",
     "channel:told finish": "finish",

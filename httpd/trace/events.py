@@ -33,8 +33,9 @@ class TraceHead(NamedTuple):
 
     `connection` numbers the server's traced connections, `began` is UTC in ISO 8601.  `server` is the Server field's
     value, `headers` are field lines that the server puts into every answer.  `settings` are the sizes that decide how
-    bytes are cut, `limits` the server's.  Of what is sent, `data_limit` bytes of each content are kept;
-    the values of the fields in `redacted` are replaced by as many asterisks.
+    bytes are cut and, as 0 or 1, what kind of connection it is; `limits` are the server's.  Of what is sent,
+    `data_limit` bytes of each content are kept; the values of the fields in `redacted` are replaced by as many
+    asterisks, but for their blanks.
     """
 
     title: str
@@ -133,10 +134,10 @@ class TimedOut(NamedTuple):
 
 @_event("channel:error", given=True)
 class Failed(NamedTuple):
-    """The connection broke in `recv` or `send`, or while it was waited for (`poll`); or a `step` of the channel's own
-    raised, which is no input."""
+    """The connection broke in `recv`, `send` or `shutdown`, or while it was waited for (`poll`); or a `step` of the
+    channel's own raised, which is no input."""
 
-    op: Literal["recv", "send", "poll", "step"]
+    op: Literal["recv", "send", "shutdown", "poll", "step"]
     errno: int
     error: str
 

@@ -16,6 +16,7 @@ A law is a class that is shown one event after the other, so each can be read by
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from ..server.handler import TABLE
@@ -262,13 +263,16 @@ def check_cut(one: Iterable[Event], other: Iterable[Event], output: bytes, other
     return broken
 
 
-def check_replay(recorded: Iterable[Event], played: Iterable[Event], ignored: Sequence[str] = ()) -> list[Broken]:
-    """Law 7.  `ignored` are namespaces besides `loop:` and `trace:`, which tell of others than the channel."""
+def check_replay(recorded: Sequence[Event], played: Sequence[Event], ignored: Sequence[str] = ()) -> list[Broken]:
+    """Law 7.  `ignored` are namespaces besides `loop:` and `trace:`, which tell of others than the channel.
+
+    A recording that was cut short is compared up to there.
+    """
     left_out = "loop:", "trace:", *ignored
-    one, other = (
-        [event for event in events if not event.name.startswith(left_out)] for events in (recorded, played)
-    )
-    return [*_differences(7, one, other)]
+    whole = list(takewhile(lambda event: type(event.what) is not Truncated, recorded))
+    cut_short = len(whole) < len(recorded)
+    one, other = ([event for event in events if not event.name.startswith(left_out)] for events in (whole, played))
+    return [*_differences(7, one, other[: len(one)] if cut_short else other)]
 
 
 # What is of one time only: it names the connection, or says how long something took.

@@ -51,7 +51,7 @@ from .events import (
     TraceHead,
 )
 from .routes import route_of
-from .veil import Veil
+from .veil import Veil, starred
 
 __all__ = ["Recorder", "Turns"]
 
@@ -173,6 +173,9 @@ class Recorder:
 
     def not_sent(self, channel: Channel, why: OSError) -> None:
         self._failed("send", why)
+
+    def not_shut(self, channel: Channel, why: OSError) -> None:
+        self._failed("shutdown", why)
 
     def _failed(self, op: Any, why: OSError) -> None:
         if why.errno in (EAGAIN, EWOULDBLOCK):
@@ -438,7 +441,7 @@ def _line_starts(head: bytes) -> list[tuple[int, int]]:
 
 
 def _shown(name: str, value: str, redacted: frozenset[str]) -> str:
-    return "*" * len(value) if name.lower() in redacted else value
+    return starred(value) if name.lower() in redacted else value
 
 
 def _name_of(item: Any) -> str:

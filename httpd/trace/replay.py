@@ -183,7 +183,9 @@ class _Player:
         self._works: deque[tuple[Callable[[], object], Callable[[BaseException | None], object]]] = deque()
         self.socket = ScriptedSocket([event.what for event in self._inputs], _NUMBER, (_NOWHERE, _NOWHERE))
         log: Any = _NoLog()
-        kind = traced(scripted(handler_class, sendfile=bool(head.settings.get("sendfile"))), self._recorder)
+        service.draining = bool(head.settings.get("draining"))
+        sendfile, tls = (bool(head.settings.get(name)) for name in ("sendfile", "tls"))
+        kind = traced(scripted(handler_class, sendfile=sendfile, tls=tls), self._recorder)
         self.channel = kind(self.socket, _peer(head.peer), {}, log, service, map=ChannelMap())
 
     def _service(self, site: Site) -> Service:

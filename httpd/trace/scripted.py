@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..protocol.errors import HTTPError, Later, reason_phrase
 from ..protocol.files import Files
@@ -52,6 +52,7 @@ _SERVERS_OWN = frozenset({"connection", "content-length", "date", "server"})
 _NEVER = Responded(500, (), "none", 0)
 # What a socket may be asked, in the order in which it was asked of the recorded one.
 _ARRIVES = (Received, Eof)
+_OPERATIONS = frozenset({"recv", "send", "shutdown"})
 
 
 class ScriptedSocket:
@@ -131,29 +132,33 @@ class ScriptedSocket:
 
     def shutdown(self, how: int) -> None:
         self.shut = True
+        if self.inputs and op_of(self.inputs[0]) == "shutdown":
+            self._next("shutdown")
 
     def close(self) -> None:
         self.closed = True
 
 
 def op_of(what: Any) -> str:
-    """Which operation of a socket an input answers: "recv", "send", or "" for none."""
+    """Which operation of a socket an input answers: "recv", "send", "shutdown", or "" for none."""
     if isinstance(what, _ARRIVES):
         return "recv"
     if isinstance(what, Sent):
         return "send"
-    return what.op if isinstance(what, (Blocked, Failed)) and what.op in ("recv", "send") else ""
+    return what.op if isinstance(what, (Blocked, Failed)) and what.op in _OPERATIONS else ""
 
 
 def _nothing_now() -> BlockingIOError:
     return BlockingIOError(errno.EAGAIN, "nothing now")
 
 
-def scripted(handler_class: type[http_request_handler], *, sendfile: bool) -> type[http_request_handler]:
-    """The handler class on a scripted socket, where files go by sendfile if they did."""
+def scripted(handler_class: type[http_request_handler], *, sendfile: bool, tls: bool) -> type[http_request_handler]:
+    """The handler class on a scripted socket, where files go by sendfile if they did; it ends as one over TLS does."""
 
     class Scripted(handler_class):  # type: ignore[misc,valid-type]
         """Sends files as the kernel would, through a file of its own."""
+
+        always_lingers = tls
 
         def ac_by_sendfile(self, item: Any) -> bool:
             return sendfile and hasattr(item, "send_to")
@@ -261,6 +266,14 @@ class _RecordedBody:
         """There are no files."""
 
 
+class _Given(NamedTuple):
+    """What a producer gave: whether it waited for somebody then, and whether it came of being asked for its end."""
+
+    refill: Refilled
+    waited: bool
+    at_finish: bool
+
+
 class _Answer:
     """What a trace says of one answer.
 
@@ -281,12 +294,12 @@ class _Answer:
         self.streamed = streamed
         self.refused = False
         self.producer = ""
-        self.refills: list[tuple[Refilled, bool]] = []  # and whether it waited for somebody then
+        self.refills: list[_Given] = []
 
     @property
     def size(self) -> int:
         """How many bytes it takes to give it again."""
-        return max(self.what.size or 0, sum(refill.length for refill, _ in self.refills))
+        return max(self.what.size or 0, sum(given.refill.length for given in self.refills))
 
     def response(self) -> Response:
         """The response, as if a site had made it."""
@@ -301,20 +314,20 @@ class _Answer:
     def _status(self) -> int:
         """With the words that an application may have given it: only the status-line has them."""
         code = self.what.status
-        sent = "".join(refill.data for refill, _ in self.refills[:2])
+        sent = "".join(given.refill.data for given in self.refills[:2])
         found = re.search(rf"HTTP/1\.0 {code} ([^\r\n]*)\r\n", sent)
         return Status(code, found[1]) if found and found[1] != reason_phrase(code) else code
 
     def _body(self) -> Any:
         size = self.what.size
         if self.what.body == "bytes":
-            given = b"".join(_filled(refill) for refill, _ in self.refills)
+            given = b"".join(_filled(given.refill) for given in self.refills)
             begin = given.find(b"\r\n\r\n") + 4
             return given[begin : begin + (size or 0)]
-        mine = [pair for pair in self.refills if pair[0].producer == self.producer]
+        mine = [given for given in self.refills if given.refill.producer == self.producer]
         name = self.producer.partition("#")[0]
         if self.what.body == "file" and size is not None:
-            return _RecordedFile(name, b"".join(refill.data.encode("latin-1") for refill, _ in mine), size)
+            return _RecordedFile(name, b"".join(given.refill.data.encode("latin-1") for given in mine), size)
         return _RecordedStream(name, mine)
 
 
@@ -341,15 +354,17 @@ def _answers(events: Sequence[Event]) -> Iterable[_Answer]:
     answer: _Answer | None = None
     by_site = True
     routed, read, whole, postponed, found_out = False, 0, False, 0, 0
-    head_waits = streamed = False
+    head_waits = streamed = takes_content = finishing = False
     for event in events:
         what = event.what
+        if is_input(what):
+            finishing = isinstance(what, Told) and what.what == "finish"
         if isinstance(what, (RequestLine, Refused)):
             head_waits = False
         if isinstance(what, Routed):
             routed, streamed = True, streamed or not whole
         elif isinstance(what, BodyExpected):
-            read, whole = 0, False
+            read, whole, takes_content = 0, False, True
         elif isinstance(what, TerminatorFound):
             whole, head_waits = True, what.length > 0
         elif isinstance(what, Collected):
@@ -366,13 +381,13 @@ def _answers(events: Sequence[Event]) -> Iterable[_Answer]:
             # The site was asked, and had nothing to say.
             if by_site or found_out:
                 yield answer
-            by_site, routed, streamed, postponed, found_out = True, False, False, 0, 0
+            by_site, routed, streamed, postponed, found_out, takes_content = True, False, False, 0, 0, False
         elif isinstance(what, Pushed) and answer is not None and not what.producer.startswith("bytes#"):
             answer.producer = what.producer
         elif isinstance(what, Refilled) and answer is not None:
-            answer.refills.append((what, event.n in waited))
+            answer.refills.append(_Given(what, event.n in waited, finishing))
     found_out += head_waits
-    if postponed or found_out:
+    if postponed or found_out or takes_content:
         yield _Answer(_NEVER, False, read, whole, postponed, found_out, streamed)
 
 
@@ -388,22 +403,29 @@ def _number(value: str | None) -> int | None:
 class _RecordedStream:
     """Gives what a producer gave, as often as it was asked; after that, nothing more comes."""
 
-    def __init__(self, name: str, refills: list[tuple[Refilled, bool]]) -> None:
+    def __init__(self, name: str, given: list[_Given]) -> None:
         self.recorded_as = name
-        self._refills = deque(refills)
+        self._left = deque(given)
         self._waits = True
+        self._wake: Callable[[], object] | None = None
 
     def more(self) -> bytes | None:
-        if not self._refills:
+        if not self._left:
             self._waits = True
             return None
-        refill, self._waits = self._refills.popleft()
+        refill, self._waits, _ = self._left.popleft()
         return None if refill.outcome == "stalled" else _filled(refill)
 
     def stalled(self, wake: Callable[[], object]) -> None:
         """Ask to be asked again in the next turn, unless somebody else did so."""
+        self._wake = wake
         if not self._waits:
             wake()
+
+    def finish(self) -> None:
+        """Come to the end, if that was done when it was asked for."""
+        if self._wake is not None and self._left and self._left[0].at_finish:
+            self._wake()
 
 
 class _RecordedFile:

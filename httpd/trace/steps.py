@@ -273,6 +273,10 @@ class _Traced(_TracedSteps, http_request_handler):
         finally:
             self._tell("closed", unread)
 
+    def not_shut(self, why: OSError) -> None:
+        self._tell("not_shut", why)
+        super().not_shut(why)
+
     # ---- in
 
     def handle_eof(self) -> None:

@@ -17,13 +17,14 @@ from ..net.asynchat import SEND_ALLOWANCE
 from ..net.backends import READ, WRITE, Backend, best_backend
 from ..net.interest import interests_of
 from ..net.timers import Timers
+from ..net.tls import TlsSocket
 from ..server.handler import http_request_handler
 from ..server.server import Server
 from ..server.service import Service
 from .events import Event, Polled, Trace, TraceHead
 from .recorder import Recorder, Turns
 from .steps import traced
-from .veil import REDACTED
+from .veil import REDACTED, starred
 
 __all__ = ["Memory", "Sink", "Tracing"]
 
@@ -114,16 +115,20 @@ class Tracing:
         )
 
     def _shown(self, name: str, value: str) -> tuple[str, str]:
-        return name, "*" * len(value) if name.lower() in self.redacted else value
+        return name, starred(value) if name.lower() in self.redacted else value
 
 
 def settings_of(sock: Any, service: Service) -> dict[str, int]:
-    """The sizes that decide where bytes are cut, and whether files go by sendfile (1) or are read."""
+    """The sizes that decide where bytes are cut; and, as 0 or 1, whether files go by sendfile or are read, whether TLS
+    is spoken, and whether the first answer ends the connection.
+    """
     return {
         "piece": service.limits.piece,
         "out_buffer": http_request_handler.ac_out_buffer_size,
         "allowance": SEND_ALLOWANCE,
         "sendfile": int(type(sock) is socket.socket),
+        "tls": int(isinstance(sock, TlsSocket)),
+        "draining": int(service.draining),
     }
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-__all__ = ["REDACTED", "Veil"]
+__all__ = ["REDACTED", "Veil", "starred"]
 
 REDACTED = ("cookie", "authorization", "proxy-authorization", "set-cookie")
 
@@ -19,6 +19,11 @@ REDACTED = ("cookie", "authorization", "proxy-authorization", "set-cookie")
 _STARS = bytes(ord("*") if 0x20 < byte < 0x7F or byte > 0x7F else byte for byte in range(256))
 # How much of a line is remembered to find the name in it: no name and blanks before its colon are as long.
 _MOST_OF_LINE = 256
+
+
+def starred(value: str) -> str:
+    """A field's value as the veil leaves it."""
+    return value.encode("latin-1").translate(_STARS).decode("latin-1")
 
 
 @cache

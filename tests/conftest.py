@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from .exchange import judge_all
+from .recorded import set_up
 from .tools import in_ci, needs_module
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     taken = {row for rows in tests.values() for row in rows[:: -(-len(rows) // _ROWS)]}
     config.hook.pytest_deselected(items=[item for item in items if item not in taken])
     items[:] = [item for item in items if item in taken]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where a test's client is a real one, what its servers do is recorded."""
+    set_up(item)
 
 
 def pytest_collection_finish() -> None:

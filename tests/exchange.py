@@ -31,6 +31,7 @@ from httpd.protocol.message import Head
 from httpd.server.handler import TABLE, State
 from httpd.server.service import Beside, Service
 
+from .recorded import has_real_client, record, recorded
 from .scripted import BLOCKS, EOF, RESET, ScriptedSocket
 
 __all__ = [
@@ -383,20 +384,30 @@ def _one_answer(output: bytes, at: int, method: str) -> tuple[Answer, int]:
 
 @contextlib.contextmanager
 def serving(
-    site: Callable[[Request], Response] = hello, listening: Iterable[socket.socket] = (), **options: Any
+    site: Callable[[Request], Response] = hello,
+    listening: Iterable[socket.socket] = (),
+    *,
+    always_recorded: bool = False,
+    **options: Any,
 ) -> Iterator[Server]:
-    """A server in a thread, on a free port of the loopback address, or at these sockets; stopped at the end."""
+    """A server in a thread, on a free port of the loopback address, or at these sockets; stopped at the end.
+
+    What real clients ask of it is recorded (`tests/recorded.py`), or what any client asks.
+    """
     server = Server(site, **{"port": 0, "access_log": "off", **options})
-    server.start(listening)
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        server.stop()
-        thread.join(10)
-        assert not thread.is_alive(), "the server does not stop"
+    with recorded(has_real_client() or always_recorded) as folder:
+        if folder:
+            record(server, folder)
+        server.start(listening)
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+            server.stop()
+            thread.join(10)
+            assert not thread.is_alive(), "the server does not stop"
 
 
 def talk(server: Server, data: bytes, timeout: float = 10) -> bytes:

@@ -13,9 +13,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from .recorded import has_real_client, recorded
 from .tools import TOP
 
 __all__ = ["LiveServer"]
@@ -66,6 +68,9 @@ class LiveServer:
         return self.process.pid
 
     def __enter__(self) -> LiveServer:
+        self._ending = ExitStack()
+        if folder := self._ending.enter_context(recorded(has_real_client() and "--workers" not in self.command)):
+            self.env.setdefault("HTTPD_TRACE", folder)
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env, cwd=self.cwd
         )
@@ -73,12 +78,14 @@ class LiveServer:
         self._reader.start()
         self._known.wait(60)
         if not self.port:
-            self.stop()
+            with self._ending:
+                self.stop()
             raise RuntimeError(f"the server named no address:\n{self.log}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
+        with self._ending:
+            self.stop()
 
     def stop(self, sign: signal.Signals = signal.SIGTERM, patience: float = 15) -> int:
         """End the server, by force if it does not go by itself.  Its exit status (negative: killed)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import pytest
 
 from httpd import HTTPError, Request, Response, Server, StaticFiles, html
 
+from .exchange import serving
 from .tools import needs_module
 from .workbench import until
 
@@ -50,17 +50,8 @@ def bench_of(folder: Path, site: Any, port: int = 0) -> Iterator[Bench]:
     needs_module("watchfiles")
     from httpd.reload.watching import reloading
 
-    server = Server(site, port=port, access_log="off")
-    server.start()
-    with reloading(server, [str(folder)]) as events:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        try:
-            yield Bench(folder, server, events)
-        finally:
-            server.stop()
-            thread.join(10)
-            assert not thread.is_alive(), "the server does not stop"
+    with serving(site, port=port) as server, reloading(server, [str(folder)]) as events:
+        yield Bench(folder, server, events)
 
 
 @pytest.fixture

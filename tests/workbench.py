@@ -19,9 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from httpd import Limits, Request, Response, Router, Server, StaticFiles, html, redirect, text
-from httpd.trace.tracing import Memory, Tracing
 
-from .conversations import hold_live
 from .exchange import serving
 from .tap import Tap
 
@@ -88,14 +86,12 @@ def workbench(tmp_path: Path) -> Iterator[Workbench]:
     """A workbench with an empty folder, at work.  Every connection is recorded, and obeys the laws."""
     bench = Workbench(tmp_path / "www", tmp_path / "access.log")
     bench.folder.mkdir()
-    with serving(bench.site(), access_log=str(bench.log), limits=Limits(body=BODY_LIMIT)) as server:
+    options: dict[str, Any] = {"access_log": str(bench.log), "limits": Limits(body=BODY_LIMIT)}
+    with serving(bench.site(), always_recorded=True, **options) as server:
         bench.server = server
-        memory = Memory()
-        Tracing(memory).attach(server)
         with Tap(server.port) as tap:
             bench.tap = tap
             yield bench
-    assert hold_live(memory.traces) == []
 
 
 def noise(size: int, seed: int = 7) -> bytes:

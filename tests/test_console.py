@@ -30,12 +30,12 @@ from httpd.trace.laws import check
 from httpd.trace.ndjson import event_line, head_line, read_line
 from httpd.trace.shelf import MOST_FILE
 from httpd.trace.store import Store
-from httpd.trace.tracing import Tracing
 
 from .conversations import conversation, ended, head
 from .exchange import get, serving, talk
 from .kernel import listening_ports, needs_proc
 from .live import LiveServer
+from .recorded import tracing_of
 from .tools import TOP
 
 SCRIPT = "<script>alert(1)</script>"
@@ -80,7 +80,7 @@ def watched(folder: str = "", site: Any = site, **options: Any) -> Iterator[Watc
         ports: list[int] = []
 
         def open_it() -> None:
-            ports.append(open_console(server, Tracing(), 0, folder))
+            ports.append(open_console(server, tracing_of(server), 0, folder))
             opened.set()
 
         # The loop runs in its own thread: what it has is made there.
@@ -265,7 +265,7 @@ def test_what_is_sent_to_it_is_bounded(console: Watched) -> None:
 
 def test_it_listens_on_the_loopback_address_alone(console: Watched) -> None:
     with serving(site, bind="0.0.0.0") as server:
-        port = open_console(server, Tracing(), 0)
+        port = open_console(server, tracing_of(server), 0)
         hosts = {listener.addr[0] for listener in server.map.values() if getattr(listener, "addr", ("", 0))[1] == port}
         assert hosts
         assert hosts <= {"127.0.0.1", "::1"}
@@ -471,6 +471,76 @@ def test_a_stranger_s_file_is_read_and_never_trusted(folder: Path) -> None:
         assert "<script>" not in body
         for name in ("secret.txt", "..%2fgood.ndjson", ".ndjson", "no.ndjson", "good.ndjson%00"):
             assert console.ask(f"/api/file/{name}")[0] in (400, 404)
+
+
+# ---- a file that somebody brings
+
+
+HEAD = head_line(head()).encode()
+
+
+def brought(console: Watched, content: bytes, **fields: str) -> tuple[int, dict[str, str], str]:
+    return console.ask("/api/open", content, **{"X_Console_Token": console.token, "Accept": "text/plain", **fields})
+
+
+def test_a_file_that_is_brought_is_shown_as_one_that_lies_there(folder: Path) -> None:
+    """The same parser reads both, and nothing of what was brought stays."""
+    before = sorted(folder.iterdir())
+    with watched(str(folder)) as console:
+        status, _, told = brought(console, (folder / "good.ndjson").read_bytes())
+        assert status == 200
+        assert "<" not in told
+        assert json.loads(told) == console.json("/api/player/file/good.ndjson")
+        assert console.json("/api/connections") == []
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "line 1"),
+        (b"\x00\xff", "line 1: "),
+        (b'{"format":"<script>"}\n', "line 1: no trace begins like this"),
+        (b"[" * 100_000, "line 1: "),
+        (HEAD + b'{"n":0,"t":0,"tick":0,"name":"<b>","data":{}}\n', "has no event '<b>'"),
+        (HEAD + b'{"n":-1,"t":0,"tick":0,"name":"channel:eof","data":{}}\n', "line 2: n is not a"),
+        (HEAD + b"x" * 300_000, "line 2: "),
+    ],
+)
+def test_what_is_no_trace_is_told_so_by_its_line(console: Watched, content: bytes, says: str) -> None:
+    status, fields, told = brought(console, content)
+    assert (status, fields["Content-Type"]) == (422, "text/plain; charset=utf-8")
+    assert told.startswith("422 Unprocessable Content\nThis is no trace: ")
+    assert says in told
+    status, _, told = brought(console, content, Accept="text/html")
+    assert status == 422
+    assert "<script" not in told
+    assert "<b>" not in told
+
+
+def test_a_file_is_as_large_as_one_that_lies_there_may_be(console: Watched) -> None:
+    status, _, told = brought(console, HEAD.ljust(MOST_FILE, b"\n"))
+    assert (status, told.partition("\n")[2][:26]) == (422, "This is no trace: line 2: ")
+    status, _, told = brought(console, HEAD.ljust(MOST_FILE + 1, b"\n"))
+    assert (status, told.partition("\n")[2]) == (413, "The trace is larger than 8 MiB; httpd show shows it.\n")
+
+
+@pytest.mark.parametrize("token", ["", "x", "\xe4"])
+def test_only_its_pages_bring_a_file(console: Watched, token: str) -> None:
+    assert brought(console, b"", X_Console_Token=token)[0] == 403
+    assert brought(console, b"x", X_Console_Token=token)[0] == 403
+
+
+def test_who_may_bring_none_is_told_before_it_is_read(console: Watched) -> None:
+    """Else any page could have this server hold eight megabytes, as often as it likes."""
+    with socket.create_connection(("127.0.0.1", console.port), 10) as sock:
+        sock.sendall(b"POST /api/open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n")
+        assert sock.recv(65_536).startswith(b"HTTP/1.0 403 ")
+
+
+@pytest.mark.parametrize("fields", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
+def test_a_page_of_another_origin_brings_none(console: Watched, fields: dict[str, str]) -> None:
+    assert brought(console, b"", **fields)[0] in (403, 421)
 
 
 # ---- the command

@@ -13,12 +13,14 @@ import pytest
 from httpd import text
 from httpd.trace.events import Event, FieldLine, Pushed, Raised, Received, Refilled, RequestLine, Routed, Tried
 from httpd.trace.ndjson import event_line, head_line
+from httpd.trace.shelf import MOST_FILE
 
 from .chromium import quiet_page
 from .conversations import head
 from .exchange import get, talk
 from .test_apps import picture
 from .test_console import Watched, watched
+from .tools import TOP
 from .workbench import until
 
 if TYPE_CHECKING:
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.tools
 
+LESSONS = TOP / "examples" / "lessons"
+# What a browser does where a file is let go.
+DROP = """([name, text]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], name));
+  for (const kind of ["dragover", "drop"]) {
+    const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+    if (document.querySelector("h1").dispatchEvent(event)) throw new Error(`${kind} is left to the browser`);
+  }
+}"""
 PHONE = {"width": 400, "height": 800}
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
@@ -116,7 +128,9 @@ def test_a_script_in_a_header_value_is_text_at_every_step(console: Watched, page
     assert EVIL in steps_through(page)
 
 
-def test_a_strangers_file_is_text_at_every_step(browser: Browser, tmp_path: Path) -> None:
+@pytest.fixture
+def strangers_file(tmp_path: Path) -> Path:
+    """A trace whose every string is a script."""
     whats = [
         Received(0, len(EVIL), EVIL, 99),
         RequestLine(0, len(EVIL), EVIL, EVIL, EVIL),
@@ -128,13 +142,67 @@ def test_a_strangers_file_is_text_at_every_step(browser: Browser, tmp_path: Path
     ]
     events = [Event(n, float(n), n, what) for n, what in enumerate(whats)]
     lines = [head_line(head(title=f"title {EVIL}")), *map(event_line, events)]
-    (tmp_path / "x.ndjson").write_text("".join(lines))
-    with watched(str(tmp_path)) as console, quiet_page(browser, console.url) as page:
+    path = tmp_path / "x.ndjson"
+    path.write_text("".join(lines))
+    return path
+
+
+def all_of_it_is_text(page: Page) -> None:
+    told = steps_through(page)
+    assert page.locator(".player h1").inner_text() == f"title {EVIL}"
+    for what in ("route", "param", "handler", "error", "producer"):
+        assert f"{what} {EVIL}" in told.replace(f"{EVIL} = ", "")
+
+
+def test_a_strangers_file_is_text_at_every_step(browser: Browser, strangers_file: Path) -> None:
+    with watched(str(strangers_file.parent)) as console, quiet_page(browser, console.url) as page:
         page.goto("/wire/file/x.ndjson")
-        told = steps_through(page)
-        assert page.locator("h1").inner_text() == f"title {EVIL}"
-        for what in ("route", "param", "handler", "error", "producer"):
-            assert f"{what} {EVIL}" in told.replace(f"{EVIL} = ", "")
+        all_of_it_is_text(page)
+
+
+# ---- a file that somebody has
+
+
+def choose(page: Page, path: Path) -> None:
+    page.set_input_files("input[type=file]", path)
+
+
+def test_a_strangers_file_is_opened_and_is_text_at_every_step(page: Page, strangers_file: Path) -> None:
+    page.goto("/open")
+    choose(page, strangers_file)
+    page.wait_for_selector(".player .sentence")
+    all_of_it_is_text(page)
+    assert page.locator(".open .progress").inner_text() == "x.ndjson"
+
+
+def test_a_file_is_dropped_on_the_page_and_another_one_after_it(page: Page) -> None:
+    page.goto("/open")
+    for name, title in (("02_terminator", "Cut within the terminator"), ("07_time", "A head that takes too long")):
+        text = (LESSONS / f"{name}.ndjson").read_text()
+        page.evaluate(DROP, [f"{name}.ndjson", text])
+        page.wait_for_selector(f".player h1:has-text('{title}')")
+        page.keyboard.press("End")
+        page.wait_for_function("player.is_at_end()")
+    assert page.locator(".open .fault").is_hidden()
+
+
+def test_what_is_no_trace_is_told_and_what_was_played_stays(
+    browser: Browser, console: Watched, tmp_path: Path
+) -> None:
+    bad, large, empty = (tmp_path / f"{name}.ndjson" for name in ("<b>bad", "large", "empty"))
+    bad.write_text('{"format":"<img src=x onerror=alert(1)>"}\n')
+    with open(large, "wb") as file:
+        file.truncate(MOST_FILE + 1)
+    empty.write_text(head_line(head()))
+    with quiet_page(browser, console.url, expected="Failed to load resource") as page:
+        page.goto("/open")
+        choose(page, LESSONS / "02_terminator.ndjson")
+        page.wait_for_selector(".player .sentence")
+        for path, says in ((bad, "no trace begins like this"), (large, "larger than 8 MiB"), (empty, "no events")):
+            choose(page, path)
+            page.wait_for_selector(f".open .fault:has-text('{says}')")
+            assert page.locator(".open .fault").inner_text().startswith(f"{path.name}: ")
+            assert page.locator(".player .sentence").count() == 1
 
 
 def test_a_preset_is_sent_and_its_guilty_bytes_are_red(page: Page) -> None:

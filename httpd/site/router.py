@@ -17,7 +17,7 @@ from ..protocol.errors import HTTPError
 from ..protocol.grammar import late
 from ..protocol.message import Request, Response
 from .answers import STANDARD, Answer, answer_method, as_response, not_taken, plain_path, to_folder
-from .uploads import Body
+from .uploads import Body, Taken
 
 __all__ = ["Handler", "Match", "Router"]
 
@@ -144,7 +144,7 @@ class Router:
         self._exact: dict[str, _Route] = {}
         self._patterns: list[_Route] = []
         self._mounts: list[_Mount] = []
-        self._bodies: dict[tuple[str, str], Body] = {}
+        self._bodies: dict[tuple[str, str], Taken] = {}
 
     # ---- registering
 
@@ -152,24 +152,24 @@ class Router:
         """Register the decorated handler for GET and HEAD."""
         return self.route(pattern, ["GET"])
 
-    def post(self, pattern: str, *, body: Body | int | None = None) -> Callable[[_H], _H]:
+    def post(self, pattern: str, *, body: Taken | int | None = None) -> Callable[[_H], _H]:
         """Register the decorated handler for POST; `body` as in `route`."""
         return self.route(pattern, ["POST"], body=body)
 
-    def put(self, pattern: str, *, body: Body | int | None = None) -> Callable[[_H], _H]:
+    def put(self, pattern: str, *, body: Taken | int | None = None) -> Callable[[_H], _H]:
         """Register the decorated handler for PUT; `body` as in `route`."""
         return self.route(pattern, ["PUT"], body=body)
 
-    def patch(self, pattern: str, *, body: Body | int | None = None) -> Callable[[_H], _H]:
+    def patch(self, pattern: str, *, body: Taken | int | None = None) -> Callable[[_H], _H]:
         """Register the decorated handler for PATCH; `body` as in `route`."""
         return self.route(pattern, ["PATCH"], body=body)
 
-    def delete(self, pattern: str, *, body: Body | int | None = None) -> Callable[[_H], _H]:
+    def delete(self, pattern: str, *, body: Taken | int | None = None) -> Callable[[_H], _H]:
         """Register the decorated handler for DELETE; `body` as in `route`."""
         return self.route(pattern, ["DELETE"], body=body)
 
     def route(
-        self, pattern: str, methods: Iterable[str] = ("GET",), *, body: Body | int | None = None
+        self, pattern: str, methods: Iterable[str] = ("GET",), *, body: Taken | int | None = None
     ) -> Callable[[_H], _H]:
         """Register the decorated handler for several methods; they are case-sensitive (RFC 9110 §9.1).
 
@@ -282,7 +282,7 @@ class Router:
         except HTTPError as error:
             return self._instead(match, error)
 
-    def check(self, request: Request, path: str | None = None) -> Body | None:
+    def check(self, request: Request, path: str | None = None) -> Taken | None:
         """What content the route takes, if it says.
 
         Raises the HTTPError that awaits this request whatever its content will be: 404, 405 or 501.

@@ -28,7 +28,7 @@ from ..protocol.multipart import MultipartReader, PartLimits
 if TYPE_CHECKING:
     from .inflow import Inflow
 
-__all__ = ["SPOOLED", "Body", "Reader", "SpooledFile", "WholeBody", "WholeReader"]
+__all__ = ["SPOOLED", "Body", "Reader", "SpooledFile", "Taken", "WholeBody", "WholeReader"]
 
 # A file longer than this is written to disk while it comes.
 SPOOLED = 65_536
@@ -121,6 +121,14 @@ class Reader(Protocol):
     def feed(self, data: bytes) -> None: ...
     def finish(self) -> tuple[Form, Files]: ...
     def close(self) -> None: ...
+
+
+class Taken(Protocol):
+    """Says what reads content of a route, by its head; None for what is to be held in memory as any other content.
+    Raises HTTPError for content that is not taken.
+    """
+
+    def reader(self, head: Head, most_in_memory: int) -> Reader | None: ...
 
 
 class WholeReader:

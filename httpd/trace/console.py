@@ -18,7 +18,7 @@ from typing import Any
 from ..net.addresses import unbracketed
 from ..net.listening import listen_at
 from ..protocol.errors import HTTPError
-from ..protocol.message import Request, Response
+from ..protocol.message import Head, Request, Response
 from ..protocol.message import json as json_response
 from ..resources import folder
 from ..server.aside import Aside, sockets_at
@@ -36,7 +36,7 @@ from .ndjson import event_line, head_line
 from .player import player_json, title_of
 from .presets import presets_json
 from .sentences import sentence
-from .shelf import lessons_folder, lessons_in, names_in, trace_in
+from .shelf import Brought, lessons_folder, lessons_in, names_in, trace_brought, trace_in
 from .store import Store
 from .tracing import Tracing
 
@@ -111,11 +111,17 @@ class Console:
         """The names of the newest saved traces."""
         return names_in(self.folder)
 
-    def start(self, request: Request) -> Response:
-        """Begin an experiment.  Raises HTTPError: 403 without the token, 400, 409."""
-        token = request.headers.get("x-console-token").encode("latin-1", "replace")
+    # ---- what only its own pages may ask for
+
+    def permit(self, head: Head) -> None:
+        """Raises HTTPError 403 for a request without the token."""
+        token = head.headers.get("x-console-token").encode("latin-1", "replace")
         if not hmac.compare_digest(token, self.token.encode("ascii")):
             raise HTTPError(403, "Only a page of the console starts something; reload it.")
+
+    def start(self, request: Request) -> Response:
+        """Begin an experiment.  Raises HTTPError: 403 without the token, 400, 409."""
+        self.permit(request.head)
         try:
             asked = json.loads(request.body)
         except (ValueError, RecursionError):
@@ -150,6 +156,10 @@ def _add_pages(site: Router, console: Console) -> None:
     @blocking
     def saved(request: Request, name: str) -> Response:
         return console.page("wire", title=title_of(console.file(name)), source=f"/api/player/file/{name}")
+
+    @site.get("/open")
+    def opened(request: Request) -> Response:
+        return console.page("open")
 
     @site.get("/lab")
     def lab(request: Request) -> Response:
@@ -222,6 +232,12 @@ def _add_data(site: Router, console: Console) -> None:
         return json_response(console.lab.result(run))
 
     site.post("/api/lab")(console.start)
+
+    @site.post("/api/open", body=Brought(console.permit))
+    @blocking
+    def opened(request: Request) -> Response:
+        console.permit(request.head)
+        return _json(player_json(trace_brought(request)))
 
 
 def _lines(trace: Trace) -> Response:

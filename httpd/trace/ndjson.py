@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type_hints
 
 from .events import FORMAT, INPUTS, KINDS, NAMES, VERSION, Event, Scanned, TerminatorSet, Trace, TraceHead
 
-__all__ = ["NotATrace", "event_line", "head_line", "read_line", "read_trace", "schema"]
+__all__ = ["NotATrace", "event_line", "head_line", "read_line", "read_opened", "read_trace", "schema"]
 
 # What a file may measure: as much as a long connection of a busy server, and little enough to hold.
 MOST_BYTES = 256 << 20
@@ -104,10 +104,12 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size > MOST_BYTES:
             raise NotATrace(f"it is larger than {MOST_BYTES >> 20} MiB")
-        return _read(iter(lambda: file.readline(MOST_LINE + 1), b""))
+        return read_opened(file)
 
 
-def _read(lines: Iterator[bytes]) -> Trace:
+def read_opened(file: BinaryIO) -> Trace:
+    """The trace in an open file, whose size the caller has bounded.  Raises as `read_trace` does."""
+    lines = iter(lambda: file.readline(MOST_LINE + 1), b"")
     head = _head(_parsed(next(lines, b""), 1))
     events: list[Event] = []
     for number, line in enumerate(lines, 2):

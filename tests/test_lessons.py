@@ -166,6 +166,13 @@ def test_solved_it_says_so(name: str) -> None:
     assert ran.stdout.endswith(f"{name}.py: solved\n")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_judge_asks_the_laws_or_says_why_none_could_be_broken(name: str) -> None:
+    source = (LESSONS / "judge" / f"lesson_{name[1]}.py").read_text(encoding="utf-8")
+    text = source[: source.index('"""\n', 3)]
+    assert ("check(" in source) is not ("law" in text)
+
+
 def test_an_exercise_that_lost_its_text_is_judged_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "01_bytes.py"
     path.write_text((SOLUTIONS / "01_bytes.py").read_text(encoding="utf-8").replace("return lines", "return []"))

@@ -1,4 +1,8 @@
-"""Lesson 1: lines out of pieces, wherever they are cut."""
+"""Lesson 1: lines out of pieces, wherever they are cut.
+
+No law of the trace is asked: the exercise is beside any channel, and that its lines are right with each piece says all
+that the laws would say of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Lesson 4: a loop over channels whose world is a script: what comes in which turn."""
+"""Lesson 4: a loop over channels whose world is a script: what comes in which turn.
+
+No law of the trace is asked: each is about one connection, and the exercise takes whole steps of many.  What it may do
+wrong is to take one out of turn, which is told at once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Lesson 6: a field line is taken or refused as the server takes or refuses it."""
+"""Lesson 6: a field line is taken or refused as the server takes or refuses it.
+
+What is right is read from the server's own trace.  The exercise leaves none: it is given a whole line, and has no part
+in where that was cut or what became of the connection, so it could break no law.
+"""
 
 from __future__ import annotations
 

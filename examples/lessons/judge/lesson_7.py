@@ -1,4 +1,7 @@
-"""Lesson 7: patience, on a clock that the judge moves."""
+"""Lesson 7: patience, on a clock that the judge moves.
+
+No law of the trace is asked: they tell what must follow from what the world does, and when that is, is the world's.
+"""
 
 from __future__ import annotations
 

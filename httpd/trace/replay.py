@@ -184,8 +184,7 @@ class _Player:
         self.socket = ScriptedSocket([event.what for event in self._inputs], _NUMBER, (_NOWHERE, _NOWHERE))
         log: Any = _NoLog()
         service.draining = bool(head.settings.get("draining"))
-        sendfile, tls = (bool(head.settings.get(name)) for name in ("sendfile", "tls"))
-        kind = traced(scripted(handler_class, sendfile=sendfile, tls=tls), self._recorder)
+        kind = traced(scripted(handler_class, head.settings), self._recorder)
         self.channel = kind(self.socket, _peer(head.peer), {}, log, service, map=ChannelMap())
 
     def _service(self, site: Site) -> Service:

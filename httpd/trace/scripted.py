@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..protocol.errors import HTTPError, Later, reason_phrase
@@ -152,13 +152,17 @@ def _nothing_now() -> BlockingIOError:
     return BlockingIOError(errno.EAGAIN, "nothing now")
 
 
-def scripted(handler_class: type[http_request_handler], *, sendfile: bool, tls: bool) -> type[http_request_handler]:
-    """The handler class on a scripted socket, where files go by sendfile if they did; it ends as one over TLS does."""
+def scripted(handler_class: type[http_request_handler], settings: Mapping[str, int]) -> type[http_request_handler]:
+    """The handler class on a scripted socket, under the settings of a recording: it offers as much at once, sends files
+    by sendfile if they went so, and ends as one over TLS does if it was one.
+    """
+    sendfile = bool(settings.get("sendfile"))
 
     class Scripted(handler_class):  # type: ignore[misc,valid-type]
         """Sends files as the kernel would, through a file of its own."""
 
-        always_lingers = tls
+        ac_out_buffer_size = max(1, settings.get("out_buffer", handler_class.ac_out_buffer_size))
+        always_lingers = bool(settings.get("tls"))
 
         def ac_by_sendfile(self, item: Any) -> bool:
             return sendfile and hasattr(item, "send_to")

@@ -101,7 +101,7 @@ def test_a_line_an_event_and_a_verdict(file: str, trace: Trace) -> None:
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize("columns", ["80", "110", "200"])
+@pytest.mark.parametrize("columns", ["100", "110", "200"])
 def test_the_columns_hold_large_numbers(columns: str) -> None:
     events = [Event(n, n * 100.0, n * 10, Noted("a remark")) for n in (0, 9, 12_345)]
     stream = io.StringIO()

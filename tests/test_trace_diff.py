@@ -8,7 +8,7 @@ import pytest
 
 from httpd import Request, Response, text
 from httpd.trace import commands
-from httpd.trace.diff import aligned, first_difference, side_by_side
+from httpd.trace.diff import aligned, compared, first_difference
 from httpd.trace.events import Trace
 from httpd.trace.ndjson import event_line, head_line
 
@@ -73,12 +73,21 @@ def test_another_kind_of_event_is_told() -> None:
 
 
 def test_two_columns_of_a_width() -> None:
-    lines = list(side_by_side(aligned(trace_of(WIRE), trace_of(WIRE[:20], WIRE[20:])), 100))
-    assert all(len(line) <= 100 for line in lines)
-    assert any(line[49:50] == "|" for line in lines)
-    assert any(line[49:50] == ">" for line in lines)
+    lines = list(compared(aligned(trace_of(WIRE), trace_of(WIRE[:20], WIRE[20:])), 120))
+    assert all(len(line) <= 120 for line in lines)
+    assert any(line[59:60] == "|" for line in lines)
+    assert any(line[59:60] == ">" for line in lines)
     assert lines[0].startswith("  … ")
     assert lines[-1].endswith("the same")
+
+
+def test_one_below_the_other_where_two_have_no_room() -> None:
+    lines = list(compared(aligned(trace_of(WIRE), trace_of(WIRE[:20], WIRE[20:])), 80))
+    assert all(len(line) <= 80 for line in lines)
+    begins = "".join(line[0] for line in lines)
+    assert "<>" in begins
+    assert ">>" in begins
+    assert lines[0].startswith("  … ")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

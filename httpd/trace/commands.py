@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from ..command_parser import CommandParser
-from .diff import aligned, first_difference, side_by_side
+from .diff import aligned, compared, first_difference
 from .events import Trace
 from .show import read_or_explain, written_for_a_reader
 from .terminal import Screen
 
 __all__ = ["main"]
 
-# What two columns take where nobody says how wide a line may be.
+# How wide a line may be where nobody says.
 _WIDTH = 160
 
 
@@ -70,7 +70,7 @@ def _diff(one: Trace, other: Trace) -> int:
     if not difference:
         screen.verdict(f"No difference in {len(rows):,} events.", holds=True)
         return 0
-    for line in side_by_side(rows, screen.width or _WIDTH):
+    for line in compared(rows, screen.width or _WIDTH):
         screen.write(line)
-    screen.verdict(f"They part at {difference}", holds=False)
+    screen.verdict(f"They part at {difference.removesuffix('.')}.", holds=False)
     return 1

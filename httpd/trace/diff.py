@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -18,13 +19,15 @@ from .laws import said
 from .sentences import sentence
 from .terminal import columns_of, harmless, shortened
 
-__all__ = ["Row", "aligned", "first_difference", "side_by_side"]
+__all__ = ["Row", "aligned", "compared", "first_difference"]
 
 # Of equal events so many are shown on each side of a difference.
 _CONTEXT = 2
 # Of two texts that differ so much is shown on each side of the place.
 _SHOWN = 24
 _LEFT_OUT = ("loop:", "trace:")
+# In as many columns there is room for two sentences.
+_WIDE = 120
 
 
 class Row(NamedTuple):
@@ -37,7 +40,7 @@ class Row(NamedTuple):
 
 def aligned(one: Trace, other: Trace) -> list[Row]:
     """The events of both in rows, as they belong together."""
-    left, right = (_compared(trace.events) for trace in (one, other))
+    left, right = (_told(trace.events) for trace in (one, other))
     rows = []
     for same, some, others in _matched(left, right, _key):
         if same:
@@ -49,7 +52,7 @@ def aligned(one: Trace, other: Trace) -> list[Row]:
     return rows
 
 
-def _compared(events: Sequence[Event]) -> list[Event]:
+def _told(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if not event.name.startswith(_LEFT_OUT)]
 
 
@@ -108,9 +111,12 @@ def _short(value: Any) -> str:
     return shortened(harmless(repr(value)), 80)
 
 
-def side_by_side(rows: Sequence[Row], width: int) -> Iterator[str]:
-    """The rows in two columns of a terminal, the differing ones marked; of what is equal, only what is near them."""
-    half = max(20, (width - 3) // 2)
+def compared(rows: Sequence[Row], width: int) -> Iterator[str]:
+    """The rows for a terminal of that width, the differing ones marked; of what is equal, only what is near them.
+
+    The two stand side by side, or where that leaves too little of a sentence, one below the other.
+    """
+    lines_of = partial(_beside, half=(width - 3) // 2) if width >= _WIDE else partial(_below, width=width)
     shown = [any(not near.same for near in rows[max(0, at - _CONTEXT) : at + _CONTEXT + 1]) for at in range(len(rows))]
     skipped = 0
     for row, is_shown in zip(rows, shown, strict=True):
@@ -120,11 +126,24 @@ def side_by_side(rows: Sequence[Row], width: int) -> Iterator[str]:
         if skipped:
             yield f"  … {skipped} the same"
         skipped = 0
-        mark = " " if row.same else "|" if row.one and row.other else "<" if row.one else ">"
-        left = _cell(row.one, half)
-        yield f"{left}{' ' * (half - columns_of(left))} {mark} {_cell(row.other, half)}".rstrip()
+        yield from lines_of(row)
     if skipped:
         yield f"  … {skipped} the same"
+
+
+def _beside(row: Row, half: int) -> Iterator[str]:
+    mark = " " if row.same else "|" if row.one and row.other else "<" if row.one else ">"
+    left = _cell(row.one, half)
+    yield f"{left}{' ' * (half - columns_of(left))} {mark} {_cell(row.other, half)}".rstrip()
+
+
+def _below(row: Row, width: int) -> Iterator[str]:
+    if row.same:
+        yield f"  {_cell(row.one, width - 2)}"
+        return
+    for mark, event in (("<", row.one), (">", row.other)):
+        if event is not None:
+            yield f"{mark} {_cell(event, width - 2)}"
 
 
 def _cell(event: Event | None, width: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 from unicodedata import combining, east_asian_width
@@ -23,7 +24,7 @@ __all__ = ["LIVE", "Screen", "Widths", "columns_of", "harmless", "shortened", "w
 # Where what was said is written to something that is not a terminal, lines need no end but may be read by a person.
 _MOST_EXCERPT = 60
 # Below these widths a line has no turn, no time, no namespace.
-_WITH_TURN, _WITH_TIME, _WITH_NAMESPACE = 120, 110, 72
+_WITH_TURN, _WITH_TIME, _WITH_NAMESPACE = 120, 110, 100
 
 _COLOURS = {"channel": "36", "chat": "33", "http": "32", "app": "35", "loop": "90", "trace": "90"}
 # How many broken laws are told one by one.
@@ -151,8 +152,10 @@ class Screen:
             self.verdict(f"and {counted(len(broken) - _MOST_BROKEN, 'other')}", holds=False)
 
     def verdict(self, text: str, *, holds: bool) -> None:
-        """A sentence in green or red."""
-        self.write(self.coloured(harmless(text), _GREEN if holds else _RED))
+        """A sentence in green or red, in as many lines as it takes: none of it may be missing."""
+        text, colour = harmless(text), _GREEN if holds else _RED
+        for line in [text] if self.width is None else textwrap.wrap(text, self.width, break_on_hyphens=False):
+            self.write(self.coloured(line, colour))
 
     def squares(self, marks: list[bool]) -> None:
         """A square for each cut, whether all is as without it; rows begin with the place of their first cut."""

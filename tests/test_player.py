@@ -368,9 +368,19 @@ def test_a_short_send_says_what_was_offered(opens: Opens) -> None:
 
 
 def test_a_terminator_that_was_found_is_shown_where_it_stands(opens: Opens) -> None:
+    """From the scan on that has found it; what stands before it is collected meanwhile."""
     found = number_of(GOLDEN["get"], "chat:terminator_found")
-    page = opens(GOLDEN["get"], f"#n={found}")
-    assert f"found at byte {GOLDEN['get'].events[found].what.start}" in page.locator(".channel").inner_text()
+    names = [GOLDEN["get"].events[n].name for n in range(found - 2, found + 1)]
+    assert names == ["chat:scanned", "chat:collected", "chat:terminator_found"]
+    for n in range(found - 2, found + 1):
+        page = opens(GOLDEN["get"], f"#n={n}")
+        assert f"found at byte {GOLDEN['get'].events[found].what.start}" in page.locator(".channel").inner_text()
+
+
+def test_blanks_that_wait_are_as_many_as_came(opens: Opens) -> None:
+    trace = conversation(ended(b"GET  /  HTTP/1.1\r\n\r\n"), site).trace
+    page = opens(trace, f"#n={number_of(trace, 'channel:received')}")
+    assert "GET  /  HTTP/1.1" in page.locator(".sample").inner_text()
 
 
 def test_a_count_that_a_stranger_left_out_stops_no_step(opens: Opens) -> None:

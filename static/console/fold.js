@@ -56,10 +56,10 @@ const changes = {
     terminator: { kind, value, remaining: kind === "length" ? value : null, found: null },
     held: 0,
   }),
-  "chat:scanned": (state, { held }) => ({ held }),
+  "chat:scanned": (state, { held, at }) => ({ held, terminator: { ...state.terminator, found: at } }),
   "chat:collected": (state, { start, length, remaining }) => ({
     taken: start + length,
-    terminator: { ...state.terminator, remaining: remaining ?? state.terminator.remaining, found: null },
+    terminator: { ...state.terminator, remaining: remaining ?? state.terminator.remaining },
   }),
   "chat:terminator_found": (state, { start, length }) => ({
     taken: start + length,

@@ -16,7 +16,7 @@ async function show(file) {
   const why = await read(file).then((data) => number === asked && play(data), (error) => error.message);
   // Meanwhile another file may have been chosen.
   if (number !== asked) return;
-  progress.textContent = why ? "" : file.name;
+  progress.textContent = "";
   fault.textContent = why ? `${file.name}: ${why}` : "";
   fault.hidden = !why;
 }
@@ -48,6 +48,9 @@ document.addEventListener("dragleave", (event) => event.relatedTarget || documen
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
-  if (event.dataTransfer.files.length) show(event.dataTransfer.files[0]);
+  if (!event.dataTransfer.files.length) return;
+  // The button says whose recording is shown, whichever way it came.
+  input.files = event.dataTransfer.files;
+  show(input.files[0]);
 });
 form.hidden = false;

@@ -522,7 +522,7 @@ def test_bytes_that_were_changed_on_their_way(at: int, quiet: pytest.LogCaptureF
 
 
 def test_after_the_engine_has_failed_nothing_goes_out() -> None:
-    talk = Conversation(lambda request: Response(bytes(100_000)), room=1_000)
+    talk = Conversation(lambda request: Response(bytes(1_000_000)), room=1_000)
     talk.say(GET)
     with contextlib.suppress(ssl.SSLWantReadError):
         talk.handler.socket._engine.unwrap()
@@ -1058,6 +1058,7 @@ def test_old_versions_are_refused(live: LiveServer, version: str) -> None:
     assert "alert" in said or "no protocols available" in said
 
 
+@pytest.mark.programs
 def test_requests_with_the_certificate_trusted(live: LiveServer, tmp_path: Path) -> None:
     requests = pytest.importorskip("requests")
     [certificate] = (tmp_path / "cache").rglob("*.pem")
@@ -1068,6 +1069,7 @@ def test_requests_with_the_certificate_trusted(live: LiveServer, tmp_path: Path)
             assert (answer.status_code, "<p>here" in answer.text) == (200, True)
 
 
+@pytest.mark.programs
 def test_urllib_checks_the_fingerprint_that_was_said(live: LiveServer) -> None:
     shown = ssl.get_server_certificate(("127.0.0.1", live.port))
     fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).digest().hex(":").upper()

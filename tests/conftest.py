@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import socket
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,10 @@ settings.load_profile("ci" if in_ci() else "here")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Containers often forbid it; then each worker would rewrite all tests, and each program that they start compile ours.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.fixture(autouse=True)
 def _judged(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -37,13 +43,16 @@ def _judged(request: pytest.FixtureRequest) -> Iterator[None]:
     judge_all(whole="cut" not in request.keywords)
 
 
+# What --quick leaves out, and what tells that a mark is missing.
+_LEFT_OUT = ("slow", "tools", "programs")
+_STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")
 # How many rows of a test's table --quick takes, evenly from all of it.
 _ROWS = 8
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--quick` is for who is at work: the suite itself leaves nothing out."""
-    parser.addoption("--quick", action="store_true", help="a sample of each table, and nothing slow and no programs")
+    parser.addoption("--quick", action="store_true", help="a sample of each table, nothing slow, no program")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if not (item.get_closest_marker("slow") or item.get_closest_marker("tools")):
+        if not any(map(item.get_closest_marker, _LEFT_OUT)):
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     taken = {row for rows in tests.values() for row in rows[:: -(-len(rows) // _ROWS)]}
     config.hook.pytest_deselected(items=[item for item in items if item not in taken])
@@ -71,10 +80,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     set_up(item)
 
 
-def pytest_collection_finish() -> None:
-    """What was imported and collected stays until the end, so no collection of garbage need look at it again."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """From here on there are only tests."""
+    if session.config.getoption("--quick"):
+        sys.addaudithook(_start_nothing)
+    # What was imported and collected stays until the end, so no collection of garbage need look at it again.
     gc.collect()
     gc.freeze()
+
+
+def _start_nothing(event: str, arguments: object) -> None:
+    if event in _STARTS:
+        pytest.fail("it starts a program, so mark it: @pytest.mark.programs")
 
 
 @pytest.fixture

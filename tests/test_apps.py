@@ -21,6 +21,8 @@ from .chromium import chromium, quiet_page
 from .live import LiveServer
 from .tools import TOP, python_path
 
+pytestmark = pytest.mark.programs
+
 APPS = TOP / "examples" / "apps"
 # Where pictures of the pages go, for somebody to look at.
 PICTURES = os.environ.get("PICTURES")

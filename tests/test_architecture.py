@@ -226,6 +226,7 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
     assert [line for line in wrong if not line.endswith(" !$&'()*+,;=")] == []
 
 
+@pytest.mark.programs
 def test_the_top_level_is_fixed() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True)
     if listed.returncode:
@@ -343,6 +344,7 @@ def _python(code: str) -> str:
     return answer.stdout.strip()
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("module", ["httpd", "httpd.cli"])
 def test_what_is_slow_to_import_waits_until_it_is_needed(module: str) -> None:
     slow = "jinja2", "multipart", "asyncio", "email", "http.client", "sqlite3", "ssl"
@@ -350,6 +352,7 @@ def test_what_is_slow_to_import_waits_until_it_is_needed(module: str) -> None:
     assert _python(code) == ""
 
 
+@pytest.mark.programs
 def test_binding_an_address_looks_nothing_up() -> None:
     code = """
 import socket, sys

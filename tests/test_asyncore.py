@@ -1126,6 +1126,7 @@ def test_with_data_to_read_a_hang_up_waits(pair: Any) -> None:
     assert channel.events == ["read", "read", "close"]
 
 
+@pytest.mark.programs
 def test_a_hang_up_waits_on_the_lowest_descriptor_too() -> None:
     """A program started without standard input has a socket of the number 0."""
     program = """
@@ -1481,6 +1482,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
+@pytest.mark.programs
 def test_a_fork_has_a_loop_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORKED], cwd=TOP, capture_output=True, text=True, check=False, timeout=30

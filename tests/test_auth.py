@@ -684,6 +684,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert re.search(why, told)
 
 
+@pytest.mark.programs
 def test_without_the_package_it_is_named(folder: Path, users: Path, tmp_path: Path) -> None:
     (tmp_path / "bcrypt.py").write_text("raise ImportError")
     why = "--auth needs the package bcrypt: pip install bcrypt"
@@ -719,6 +720,7 @@ def test_curl_htpasswd_and_the_log(folder: Path, tmp_path: Path) -> None:
         assert until(lambda: status("secret/", "-u", "alice:open sesame") == "401")
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("options", "warned"),
     [(["--bind", "0.0.0.0"], True), (["--bind", "127.0.0.2"], False), (["--bind", "::1"], False)],

@@ -383,6 +383,7 @@ def test_a_unix_socket(tmp_path: Path, way: str) -> None:
         assert asked(server, forged("")) == ("127.0.0.1", "http")
 
 
+@pytest.mark.programs
 def test_wrong_passwords_count_against_the_client(tmp_path: Path) -> None:
     """Not against the proxy: the others come through it, too."""
     needs_module("bcrypt")

@@ -54,6 +54,7 @@ def test_a_goal_is_reached_or_missed(workload: str, reference: str, costs: dict[
     assert table(WORKLOADS[workload], mine, reference).count("\n") == 2 + len(costs) + bool(said)
 
 
+@pytest.mark.programs
 def test_it_starts_on_a_python_without_any_package() -> None:
     code = f"import sys; sys.path.insert(0, {str(TOP)!r}); sys.argv = ['benchmark', '--help']; import runpy; "
     code += "runpy.run_module('tests.benchmark', run_name='__main__')"

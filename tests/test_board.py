@@ -49,6 +49,7 @@ def counting(board: Board, amount: float) -> Callable[[], None]:
     return does
 
 
+@pytest.mark.programs
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_each_process_has_a_slot_and_the_sum_outlives_it() -> None:
     board = Board(2)
@@ -66,6 +67,7 @@ def test_each_process_has_a_slot_and_the_sum_outlives_it() -> None:
     assert board.sums()[1] == 1_111
 
 
+@pytest.mark.programs
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_where_all_slots_are_taken_a_process_counts_for_itself() -> None:
     board = Board(2, slots=1)
@@ -74,6 +76,7 @@ def test_where_all_slots_are_taken_a_process_counts_for_itself() -> None:
         assert board.sums() == [os.getpid(), 1]
 
 
+@pytest.mark.programs
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_each_tells_the_others_a_text() -> None:
     board = Board(1)
@@ -92,6 +95,7 @@ def test_each_tells_the_others_a_text() -> None:
         assert list(board.told()) == [b""]
 
 
+@pytest.mark.programs
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_text_of_which_half_is_written_is_none() -> None:
     board = Board(1)
@@ -124,6 +128,7 @@ def test_nobody_has_written_yet() -> None:
     assert list(Board(3).living()) == []
 
 
+@pytest.mark.programs
 def test_where_files_without_a_name_are_not_to_be_had() -> None:
     code = """
 import os

@@ -142,6 +142,7 @@ print(own.self_signed([], Path(sys.argv[1])).fingerprint)
 """
 
 
+@pytest.mark.programs
 def test_two_that_begin_together_have_the_same(folder: Path) -> None:
     command = [sys.executable, "-c", BEGINS_SLOWLY, str(folder)]
     with ExitStack() as stack:
@@ -225,6 +226,7 @@ def test_what_is_wrong_is_said(files: dict[str, str], certificate: str, key: str
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.programs
 def test_a_locked_key_asks_nobody(files: dict[str, str], folder: Path) -> None:
     locked = folder / "locked"
     command = [needs("openssl"), "pkcs8", "-topk8", "-in", files["key"], "-out", str(locked), "-passout", "pass:secret"]
@@ -251,6 +253,7 @@ def says(*options: str) -> str:
     return done.stderr.removeprefix("httpd: ").rstrip("\n")
 
 
+@pytest.mark.programs
 def test_mistakes_at_the_command_line(files: dict[str, str]) -> None:
     assert says("--tls-key", files["key"]) == "--tls-key names the key of a certificate; name that with --tls-cert"
     assert says("--tls-cert", files["both"], "--tls-self-signed").startswith("--tls-cert and --tls-self-signed are two")
@@ -261,6 +264,7 @@ def test_mistakes_at_the_command_line(files: dict[str, str]) -> None:
     assert says(*key).startswith(f"--tls-key: cannot read {files['absent']}: No such file or directory; name a file")
 
 
+@pytest.mark.programs
 def test_a_certificate_at_the_command_line(files: dict[str, str], tmp_path: Path) -> None:
     with LiveServer(tmp_path, "--tls-cert", files["certificate"], "--tls-key", files["key"]) as live:
         assert live.url.startswith("https://")
@@ -268,6 +272,7 @@ def test_a_certificate_at_the_command_line(files: dict[str, str], tmp_path: Path
     assert shown.split() == Path(files["certificate"]).read_text().split()
 
 
+@pytest.mark.programs
 def test_a_start_with_a_kept_certificate_does_not_wait_for_the_library(folder: Path, tmp_path: Path) -> None:
     env = {"XDG_CACHE_HOME": str(folder)}
     for start in range(2):

@@ -259,6 +259,7 @@ def plain_answers(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes]]:
         at = end + length
 
 
+@pytest.mark.programs
 def test_versions_of_a_file_are_never_mixed(root: Path) -> None:
     """A file is written anew all the while, in place and by replacement: a whole answer is of one version."""
     file = root / "changing.bin"

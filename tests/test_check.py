@@ -118,6 +118,7 @@ def test_an_application_is_imported_if_asked_for(here: Path, capfd: pytest.Captu
     assert told.startswith("httpd.toml:1:1: importing checked_broken failed: ZeroDivisionError: division by zero")
 
 
+@pytest.mark.programs
 def test_it_is_a_command_with_a_status(here: Path) -> None:
     (here / "httpd.toml").write_text('dir = "public"\nport = -1\n')
     done = subprocess.run(

@@ -81,6 +81,7 @@ def command(*options: str, cwd: Path | None = None, **more: str) -> subprocess.C
 # ---- serving
 
 
+@pytest.mark.programs
 def test_the_current_folder(folder: Path) -> None:
     with LiveServer(".", cwd=folder, env={"PYTHONPATH": str(TOP)}) as live:
         assert body(live.url) == "the index"
@@ -89,12 +90,14 @@ def test_the_current_folder(folder: Path) -> None:
     assert live.log.count("serving at") == 1
 
 
+@pytest.mark.programs
 def test_a_folder_by_name(folder: Path) -> None:
     with LiveServer(folder, "--access-log", "off") as live:
         assert body(live.url) == "the index"
     assert live.log == f"httpd: serving at {live.url} (Ctrl-C stops)\n"
 
 
+@pytest.mark.programs
 def test_the_access_log_in_a_file(folder: Path) -> None:
     with LiveServer(folder, "--access-log", str(folder / "access.log")) as live:
         body(live.url)
@@ -102,6 +105,7 @@ def test_the_access_log_in_a_file(folder: Path) -> None:
     assert "GET" not in live.log
 
 
+@pytest.mark.programs
 def test_a_folder_without_listings(folder: Path) -> None:
     (folder / "index.html").unlink()
     with LiveServer(folder, "--no-listing") as live:
@@ -111,6 +115,7 @@ def test_a_folder_without_listings(folder: Path) -> None:
         caught.value.close()
 
 
+@pytest.mark.programs
 def test_a_folder_without_links(folder: Path) -> None:
     (folder / "link.html").symlink_to("index.html")
     with LiveServer(folder) as live:
@@ -122,11 +127,13 @@ def test_a_folder_without_links(folder: Path) -> None:
         caught.value.close()
 
 
+@pytest.mark.programs
 def test_an_application(folder: Path) -> None:
     with LiveServer(None, "--app", "mine:site", cwd=folder, env={"PYTHONPATH": str(TOP)}) as live:
         assert body(live.url) == "of my own"
 
 
+@pytest.mark.programs
 def test_a_limit(folder: Path) -> None:
     with LiveServer(folder, "--limit", "head=1K", "--limit", "request-line=100") as live:
         with pytest.raises(urllib.error.HTTPError) as caught:
@@ -270,6 +277,7 @@ def test_a_current_folder_that_is_gone(
     assert says(capfd, *options) == "the current folder is gone; change to one that is there"
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it is looked for in /proc")
 def test_standard_streams_that_are_closed_are_nothing_of_ours(folder: Path) -> None:
     closed = ["/bin/sh", "-c", 'exec "$@" <&- >&-', "-", sys.executable, "-m", "httpd"]
@@ -392,6 +400,7 @@ def test_a_limit_that_is_none(capfd: pytest.CaptureFixture[str], limit: str) -> 
     assert capfd.readouterr().err.startswith("httpd: error: --limit: ")
 
 
+@pytest.mark.programs
 def test_a_traceback_is_there_for_who_asks(folder: Path) -> None:
     (folder / "failing.py").write_text("def f(): 1 / 0\nf()\n")
     done = command("--app=failing:site", cwd=folder)
@@ -417,6 +426,7 @@ def page(request, name): return templates.response(name, fail=fail)
 """
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -438,6 +448,7 @@ def test_a_template_s_mistake_is_a_line_with_its_place(folder: Path, name: str, 
         assert "Traceback" not in live.log
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("name", "options"), [("calling.html", []), ("wrong.html", ["--log-level=debug"])])
 def test_what_a_template_calls_and_who_debugs_gets_a_traceback(folder: Path, name: str, options: list[str]) -> None:
     for page, content in PAGES.items():
@@ -450,6 +461,7 @@ def test_what_a_template_calls_and_who_debugs_gets_a_traceback(folder: Path, nam
         assert live.wait_for("Traceback")
 
 
+@pytest.mark.programs
 def test_a_mistake_is_one_line_and_a_status_for_the_shell(folder: Path) -> None:
     done = command("nowhere")
     assert (done.returncode, done.stdout) == (1, "")
@@ -472,6 +484,7 @@ def test_an_option_that_would_do_nothing(
     assert says(capfd, "--app=mine:site", *options).startswith(said)
 
 
+@pytest.mark.programs
 def test_an_application_beside_folders_of_other_hosts(folder: Path) -> None:
     """Then the options for folders are for those."""
     options = ["--app=mine:site", "--host=b=.", "--no-listing"]
@@ -479,6 +492,7 @@ def test_an_application_beside_folders_of_other_hosts(folder: Path) -> None:
         assert body(live.url) == "of my own"
 
 
+@pytest.mark.programs
 def test_an_interrupted_start_is_no_traceback(folder: Path) -> None:
     (folder / "slow.py").write_text(
         "import os, signal; os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(9)"
@@ -510,6 +524,7 @@ print(json.dumps([status, looked_up, connected, sorted(sys.modules)]))
 """
 
 
+@pytest.mark.programs
 def test_a_start_looks_nothing_up_and_imports_no_templates(folder: Path) -> None:
     done = subprocess.run(
         # Without what an installation's own start brings in.
@@ -528,6 +543,7 @@ def test_a_start_looks_nothing_up_and_imports_no_templates(folder: Path) -> None
     assert not heavy & set(modules)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("options", [[], ["--bind", "::1"]])
 def test_the_system_makes_no_look_up_either(folder: Path, options: list[str]) -> None:
     """bind() itself would ask for a name; the address it gets here is one."""
@@ -574,6 +590,7 @@ def nobody(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess
         yield call
 
 
+@pytest.mark.programs
 def test_nobody_may_read_the_folder_or_have_the_port(
     nobody: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:

@@ -20,6 +20,8 @@ from .exchange import Answer, get, read_answers
 from .live import LiveServer
 from .static_rows import fetch
 
+pytestmark = pytest.mark.programs
+
 ORIGIN = "https://app.example"
 OPTIONS = {
     "gzip": ["--gzip"],

@@ -11,6 +11,8 @@ from .comparison import INSTALLED, SERVERS, Verdicts, judge, table, title
 from .static_rows import ROWS
 from .tools import TOP, needs
 
+pytestmark = pytest.mark.programs
+
 # The table that the README shows.
 _SHOWN = re.compile(r"<!-- compared -->.*?\n\n(\|.*?)\n<!-- /compared -->", re.DOTALL)
 

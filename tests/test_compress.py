@@ -63,6 +63,7 @@ def files(folder: Path) -> set[str]:
 # ---- what is made
 
 
+@pytest.mark.programs
 def test_every_form_is_there_and_decodes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pages = [write(folder / name) for name in ("index.html", "docs/deep/style.css", "docs/a b.js", ".well-known/x.txt")]
     assert main(["compress", str(folder)]) == 0
@@ -80,6 +81,7 @@ def test_every_form_is_there_and_decodes(folder: Path, capsys: pytest.CaptureFix
     assert lines[4].startswith("4 files in ")
 
 
+@pytest.mark.programs
 def test_a_form_has_the_time_the_mode_and_the_owner_of_its_file(folder: Path) -> None:
     page = write(folder / "index.html")
     page.chmod(0o640)
@@ -94,6 +96,7 @@ def test_a_form_has_the_time_the_mode_and_the_owner_of_its_file(folder: Path) ->
         assert (status.st_uid, status.st_gid) == (wanted.st_uid, wanted.st_gid)
 
 
+@pytest.mark.programs
 def test_the_same_bytes_in_give_the_same_bytes_out(folder: Path) -> None:
     one, two = write(folder / "one.html", age=1000), write(folder / "two.html", age=10)
     assert main(["compress", str(folder)]) == 0
@@ -102,6 +105,7 @@ def test_the_same_bytes_in_give_the_same_bytes_out(folder: Path) -> None:
     assert forms(one)[".gz"][3:8] == bytes(5)
 
 
+@pytest.mark.programs
 def test_a_long_file_is_read_in_pieces(folder: Path) -> None:
     data = b"".join(b"%d, " % number for number in range(80_000))
     page = write(folder / "numbers.txt", data)
@@ -111,6 +115,7 @@ def test_a_long_file_is_read_in_pieces(folder: Path) -> None:
     assert zstandard.get_frame_parameters(forms(page)[".zst"]).window_size <= 8 << 20
 
 
+@pytest.mark.programs
 def test_what_is_fresh_stays_and_what_has_changed_is_made_again(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +138,7 @@ ENCODE = {
 }  # fmt: skip
 
 
+@pytest.mark.programs
 def test_somebody_elses_form_of_the_same_file_stays(folder: Path) -> None:
     """Its time is when it was made.  One that is older is not served, whatever is in it."""
     page, other = write(folder / "index.html"), write(folder / "other.html")
@@ -145,6 +151,7 @@ def test_somebody_elses_form_of_the_same_file_stays(folder: Path) -> None:
     assert all(form.stat().st_mtime == other.stat().st_mtime for form in folder.glob("other.html.*"))
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("content", [PAGE + b"later", PAGE[:-1], b""])
 def test_the_form_of_a_state_that_a_file_was_taken_back_from_is_made_again(folder: Path, content: bytes) -> None:
     page = write(folder / "index.html")
@@ -154,6 +161,7 @@ def test_the_form_of_a_state_that_a_file_was_taken_back_from_is_made_again(folde
     assert {suffix: DECODE[suffix](data) for suffix, data in forms(page).items()} == dict.fromkeys(FORMS, PAGE)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("suffix", FORMS)
 def test_what_is_no_whole_form_is_made_again(folder: Path, suffix: str) -> None:
     page = write(folder / "index.html")
@@ -166,6 +174,7 @@ def test_what_is_no_whole_form_is_made_again(folder: Path, suffix: str) -> None:
 # ---- what is not
 
 
+@pytest.mark.programs
 def test_some_files_are_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("photo.jpg", "film.mp4", "font.woff2", "archive.zip", "book.epub", "index.html.gz", ".hidden.html"):
         write(folder / name)
@@ -184,12 +193,14 @@ def test_some_files_are_left_alone(folder: Path, capsys: pytest.CaptureFixture[s
     assert told.out.splitlines()[-1].startswith("1 file in ")
 
 
+@pytest.mark.programs
 def test_what_is_loose_among_the_compact_is_not_left_alone(folder: Path) -> None:
     page = write(folder / "drawing.svg")
     assert main(["compress", str(folder)]) == 0
     assert len(forms(page)) == 3
 
 
+@pytest.mark.programs
 def test_links_are_followed_as_they_are_served(folder: Path) -> None:
     outside = write(folder.parent / "outside.html")
     page = write(folder / "docs/page.html")
@@ -205,6 +216,7 @@ def test_links_are_followed_as_they_are_served(folder: Path) -> None:
     assert {path.name for path in folder.parent.iterdir()} == {"outside.html", "www"}
 
 
+@pytest.mark.programs
 def test_a_stale_form_that_would_not_be_worth_it_any_more_goes(folder: Path) -> None:
     shrunk, random = write(folder / "small.html"), write(folder / "random.bin")
     assert main(["compress", str(folder)]) == 0
@@ -254,6 +266,7 @@ def test_the_current_folder_may_be_gone(
     assert capsys.readouterr().err == "httpd compress: there is no folder .; name one that exists\n"
 
 
+@pytest.mark.programs
 def test_a_form_that_cannot_be_put_there_is_told_and_the_others_are_made(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,6 +295,7 @@ def test_what_may_not_be_read_is_told(folder: Path, capsys: pytest.CaptureFixtur
     assert "httpd compress: blind/page.html: Permission denied" in told
 
 
+@pytest.mark.programs
 def test_a_folder_that_cannot_be_listed_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -349,6 +363,7 @@ def runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.programs
 @several_processes
 def test_when_it_is_killed_itself_its_processes_end(folder: Path) -> None:
     with long_work(folder) as process:
@@ -359,6 +374,7 @@ def test_when_it_is_killed_itself_its_processes_end(folder: Path) -> None:
     assert until(lambda: not any(map(runs, orphans)), patience=30)
 
 
+@pytest.mark.programs
 @several_processes
 def test_a_process_that_is_killed_is_told(folder: Path) -> None:
     with long_work(folder) as process:
@@ -368,6 +384,7 @@ def test_a_process_that_is_killed_is_told(folder: Path) -> None:
     assert err == b"httpd compress: a process was killed, perhaps for want of memory; what is there is whole\n"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing_half(folder: Path, sign: signal.Signals) -> None:
     with long_work(folder) as process:
@@ -382,6 +399,7 @@ def test_a_signal_leaves_nothing_half(folder: Path, sign: signal.Signals) -> Non
 # ---- the bar
 
 
+@pytest.mark.programs
 def test_a_terminal_sees_how_far_it_is(folder: Path) -> None:
     for number in range(4):
         write(folder / f"{number}.txt", b"".join(b"%x " % n for n in range(20_000)))
@@ -403,6 +421,7 @@ def test_a_terminal_sees_how_far_it_is(folder: Path) -> None:
     assert out.count(b"\n") == 5
 
 
+@pytest.mark.programs
 def test_a_file_sees_only_the_table(folder: Path) -> None:
     write(folder / "index.html")
     told = run(*COMMAND, folder, cwd=TOP)

@@ -153,6 +153,7 @@ def test_any_words_are_read_or_told_of(words: list[str]) -> None:
 # ---- httpd.toml
 
 
+@pytest.mark.programs
 def test_the_example_is_right_with_all_that_is_commented_out(here: Path) -> None:
     example = (TOP / "examples" / "httpd.toml").read_text(encoding="utf-8")
     (here / "site" / "log").mkdir(parents=True)
@@ -336,6 +337,7 @@ def test_paths_are_meant_from_the_file_s_folder(here: Path) -> None:
 # ---- where the file is looked for
 
 
+@pytest.mark.programs
 def test_the_file_here_is_read_unasked_and_said_so(here: Path) -> None:
     (here / "httpd.toml").write_text('dir = "public"\naccess-log = "off"\n')
     with LiveServer(None, cwd=here, env={"PYTHONPATH": str(TOP)}) as live:
@@ -372,6 +374,7 @@ def test_one_that_is_named_would_be_served(here: Path) -> None:
     assert not wrong("public", "--config", "public/httpd.toml")
 
 
+@pytest.mark.programs
 def test_settings_in_the_folder_are_never_served(here: Path) -> None:
     (here / "public" / "index.html").unlink()
     (here / "public" / "httpd.toml").write_text('access-log = "off"')

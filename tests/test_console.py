@@ -546,6 +546,7 @@ def test_a_page_of_another_origin_brings_none(console: Watched, fields: dict[str
 # ---- the command
 
 
+@pytest.mark.programs
 def test_the_command_opens_it(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<title>a</title>")
     with LiveServer(tmp_path, "--console=0", f"--trace={tmp_path.parent / 'traces'}") as server:
@@ -558,6 +559,7 @@ def test_the_command_opens_it(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("options", [(), ("--trace",)])
 def test_without_it_nothing_else_listens(tmp_path: Path, options: tuple[str, ...]) -> None:
     needs_proc()
@@ -569,6 +571,7 @@ def test_without_it_nothing_else_listens(tmp_path: Path, options: tuple[str, ...
         assert listening_ports(server.pid) > {server.port}
 
 
+@pytest.mark.programs
 def test_a_port_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -580,6 +583,7 @@ def test_a_port_that_is_taken_is_told() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.programs
 def test_it_ends_with_the_server_while_a_page_looks_on(tmp_path: Path) -> None:
     with LiveServer(tmp_path, "--console=0") as server:
         assert server.wait_for("the console is at")

@@ -55,6 +55,7 @@ def test_all_lessons_are_listed_with_their_titles(console: Watched) -> None:
     assert [(int(number), unescape(title)) for number, title in listed] == [(one.number, one.title) for one in lessons]
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_lesson_has_its_text_and_its_points_and_says_what_to_do(console: Watched, file: Path) -> None:
     lesson = read_lesson(file)
@@ -108,6 +109,7 @@ def shown(page: Page) -> str:
     return f"{seen.locator('h1').inner_text()}, {seen.locator('.which b').inner_text()}"
 
 
+@pytest.mark.programs
 def test_a_point_of_the_text_shows_its_step(browser: Browser, console: Watched) -> None:
     with quiet_page(browser, console.url) as page:
         opened(page, 2)
@@ -117,6 +119,7 @@ def test_a_point_of_the_text_shows_its_step(browser: Browser, console: Watched) 
         assert page.locator(".anchor [aria-current]").inner_text().startswith("Step 10")
 
 
+@pytest.mark.programs
 def test_of_two_recordings_one_is_seen(browser: Browser, console: Watched) -> None:
     with quiet_page(browser, console.url) as page:
         opened(page, 4)
@@ -125,6 +128,7 @@ def test_of_two_recordings_one_is_seen(browser: Browser, console: Watched) -> No
             assert shown(page) == seen
 
 
+@pytest.mark.programs
 def test_on_a_phone_nothing_is_too_wide_and_a_point_leads_to_the_recording(browser: Browser, console: Watched) -> None:
     with quiet_page(browser, console.url, viewport={"width": 400, "height": 800}) as page:
         for lesson in (8, 6, 2):
@@ -135,6 +139,7 @@ def test_on_a_phone_nothing_is_too_wide_and_a_point_leads_to_the_recording(brows
         assert page.locator(".player .sentence").evaluate("(node) => node.getBoundingClientRect().bottom") < 800
 
 
+@pytest.mark.programs
 def test_a_recording_that_cannot_be_had_is_told(browser: Browser, console: Watched) -> None:
     with quiet_page(browser, console.url) as page:
         page.route("**/api/player/lesson/*", lambda route: route.fulfill(status=200, body="{"))

@@ -255,6 +255,7 @@ def test_another_options_is_the_sites(folder: Path, fields: tuple[str, ...]) -> 
 # ---- the command
 
 
+@pytest.mark.programs
 def test_the_options_of_the_command(folder: Path) -> None:
     options = ["--header", "X-Frame-Options: DENY", "--header", "Cache-Control: no-store", "--cors=https://a.example"]
     with LiveServer(folder, *options) as server:

@@ -123,6 +123,7 @@ def _told(error: str, doc: str) -> bool:
 # ---- where it stands
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_name_has_its_place(pages: Path, module: str) -> None:
     names = page_of(pages, module).names
@@ -132,6 +133,7 @@ def test_every_public_name_has_its_place(pages: Path, module: str) -> None:
     assert wanted - names == set()
 
 
+@pytest.mark.programs
 def test_no_link_leads_nowhere_and_nothing_comes_from_elsewhere(pages: Path) -> None:
     parsed = {str(path.relative_to(pages)): Page(path.read_text("utf-8")) for path in pages.rglob("*.html")}
     assert len(parsed) == len(PUBLIC) + 1
@@ -151,6 +153,7 @@ def test_no_link_leads_nowhere_and_nothing_comes_from_elsewhere(pages: Path) -> 
 # ---- the command
 
 
+@pytest.mark.programs
 def test_it_is_served(tmp_path: Path) -> None:
     needs_module("pdoc")
     command = [sys.executable, "-m", "httpd", "docs"]
@@ -164,6 +167,7 @@ def test_it_is_served(tmp_path: Path) -> None:
         assert live.stop() == 0
 
 
+@pytest.mark.programs
 def test_it_is_written_into_a_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     needs_module("pdoc")
     assert cli.main(["docs", "--output", str(tmp_path / "made")]) == 0
@@ -179,6 +183,7 @@ def test_where_it_cannot_be_written_that_is_said(tmp_path: Path, capfd: pytest.C
     assert re.fullmatch(r"httpd: cannot write into .*/file: .*; name another folder with --output\n", said)
 
 
+@pytest.mark.programs
 def test_without_its_package_it_says_what_to_install() -> None:
     program = "import sys; sys.modules['pdoc'] = None; from httpd.cli import main; sys.exit(main(['docs']))"
     done = subprocess.run([sys.executable, "-c", program], cwd=TOP, capture_output=True, text=True, timeout=30)

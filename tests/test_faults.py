@@ -108,6 +108,7 @@ def answers_of_crowd(port: int, crowd: int) -> tuple[list[socket.socket], list[b
     return socks, answers
 
 
+@pytest.mark.programs
 def test_without_descriptors_connections_are_turned_away_until_there_are_some_again(root: Path) -> None:
     needs_proc()
     with LiveServer(root, "--access-log", "off", command=with_few_descriptors(20)) as server:
@@ -138,6 +139,7 @@ def test_without_descriptors_connections_are_turned_away_until_there_are_some_ag
         assert "Traceback" not in server.log
 
 
+@pytest.mark.programs
 def test_a_cache_gives_its_descriptors_to_connections(root: Path) -> None:
     needs_proc()
     for number in range(12):
@@ -169,6 +171,7 @@ def test_more_connections_than_may_be_are_answered(root: Path) -> None:
 # ---- resets
 
 
+@pytest.mark.programs
 def test_clients_that_reset_while_they_load_leave_nothing_open(root: Path) -> None:
     needs_proc()
     with LiveServer(root, "--access-log", "off") as server:
@@ -330,6 +333,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(root: Path, monkeypa
 # ---- the log fails
 
 
+@pytest.mark.programs
 def test_a_full_disk_under_the_log_stops_nobody(root: Path) -> None:
     with LiveServer(root, "--access-log", "/dev/full") as server:
         for _ in range(50):
@@ -346,6 +350,7 @@ site.get("/raises")(lambda request: 1 / 0)
 """
 
 
+@pytest.mark.programs
 def test_a_full_disk_under_standard_error_stops_nobody(root: Path) -> None:
     """Neither the line that says where it serves, nor a traceback, can be written."""
     options = app(root, ANSWERS_AND_RAISES)
@@ -380,6 +385,7 @@ def logging_to_a_pipe(root: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]
             process.wait(15)
 
 
+@pytest.mark.programs
 def test_a_log_whose_reader_is_gone_stops_nobody(root: Path) -> None:
     with logging_to_a_pipe(root) as (port, process):
         assert process.stdout
@@ -388,6 +394,7 @@ def test_a_log_whose_reader_is_gone_stops_nobody(root: Path) -> None:
             assert fetched(port) == (200, SMALL)
 
 
+@pytest.mark.programs
 def test_a_log_whose_reader_sleeps_stops_nobody(root: Path) -> None:
     """A pipe takes 64 KB; the write that it does not take must not wait.  What is left is written when it is read."""
     with logging_to_a_pipe(root) as (port, process):
@@ -474,6 +481,7 @@ def test_a_slow_handler_makes_the_others_wait_and_no_more(tmp_path: Path) -> Non
 # ---- clients that take nothing, and clients that say nothing
 
 
+@pytest.mark.programs
 def test_requests_sent_ahead_by_the_thousand_hold_one_file_and_no_memory(root: Path) -> None:
     needs_proc()
     with LiveServer(root, "--access-log", "off") as server:
@@ -568,6 +576,7 @@ def test_a_tls_hello_on_the_plain_port_is_told_so(root: Path, cut: int) -> None:
         assert b"TLS" in data
 
 
+@pytest.mark.programs
 def test_urgent_data_neither_spins_nor_breaks_a_request(root: Path) -> None:
     needs_proc()
     with LiveServer(root, "--access-log", "off") as server, connected(server.port) as sock:
@@ -617,6 +626,7 @@ site.mount("/files", StaticFiles("."))
 """
 
 
+@pytest.mark.programs
 def test_signals_at_any_moment(root: Path) -> None:
     """With handlers of the application's, or none; stopped and going on: nobody misses a byte."""
     options = app(root, HANDLES_SIGNALS)
@@ -650,6 +660,7 @@ def test_signals_at_any_moment(root: Path) -> None:
         assert "Traceback" not in server.log
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopping_server_finishes_what_is_under_way(root: Path, kind: signal.Signals) -> None:
     with LiveServer(root, "--access-log", "off") as server:
@@ -675,6 +686,7 @@ def refused(port: int) -> bool:
     return False
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("times", [2, 3, 10, 40])
 def test_a_server_that_is_told_to_stop_again_and_again_stops_at_once(root: Path, times: int) -> None:
     with LiveServer(root, "--access-log", "off") as server:
@@ -696,6 +708,7 @@ def test_a_server_that_is_told_to_stop_again_and_again_stops_at_once(root: Path,
         assert "Traceback" not in server.log
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("kind", [signal.SIGUSR1, signal.SIGHUP])
 def test_the_log_is_opened_anew(root: Path, kind: signal.Signals) -> None:
     log = root.parent / "access.log"

@@ -74,6 +74,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.programs
 def test_an_option_is_enough(folder: Path) -> None:
     with served("site", "--form", "/contact") as server:
         assert send(server, GOOD).status == 303
@@ -90,6 +91,7 @@ def test_an_option_is_enough(folder: Path) -> None:
     assert stored()[0].address == "127.0.0.1"
 
 
+@pytest.mark.programs
 def test_httpd_toml_says_more(folder: Path) -> None:
     (folder / "httpd.toml").write_text(
         """
@@ -118,6 +120,7 @@ def test_httpd_toml_says_more(folder: Path) -> None:
     assert key.read_bytes() == before
 
 
+@pytest.mark.programs
 def test_two_processes_store_one_submission_once(folder: Path) -> None:
     with served("site", "--form", "/contact") as one, served("site", "--form", "/contact") as two:
         token = load(one, "contact")["_token"]

@@ -171,6 +171,7 @@ def test_a_line_fits(line: str, width: int | None, seen: str) -> None:
     assert fitted(line, width) == seen
 
 
+@pytest.mark.programs
 def test_on_a_terminal_a_submission_is_a_line(database: Database, tmp_path: Path) -> None:
     put(database, ("message", "a long letter " * 20))
     ours, theirs = pty.openpty()
@@ -306,6 +307,7 @@ def test_an_export_that_fails_leaves_what_was_there(
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.programs
 def test_many_are_never_all_in_memory(database: Database, tmp_path: Path) -> None:
     """Ten times as many submissions, and no more memory."""
 
@@ -327,6 +329,7 @@ def test_many_are_never_all_in_memory(database: Database, tmp_path: Path) -> Non
     assert peak("/many") < peak("/few") + 6_000
 
 
+@pytest.mark.programs
 def test_progress_is_for_a_terminal(database: Database, tmp_path: Path) -> None:
     put(database)
     ours, theirs = pty.openpty()
@@ -353,6 +356,7 @@ def test_it_says_how_much_is_done(database: Database, kind: str, shares: list[fl
     assert len(lines) == 250 + (kind == "csv")
 
 
+@pytest.mark.programs
 def test_a_reader_who_has_enough_is_no_fault(database: Database, tmp_path: Path) -> None:
     for _ in range(3):
         put(database, ("text", "x" * 100_000))
@@ -521,6 +525,7 @@ def test_a_database_of_another_program_is_left_alone(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.programs
 def test_its_help_names_every_action() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "httpd", "forms", "--help"], cwd=TOP, capture_output=True, text=True, timeout=60

@@ -258,6 +258,7 @@ def test_a_handler_that_returns_nothing_is_named() -> None:
     assert answer(forgetful).status == 500  # type: ignore[arg-type]
 
 
+@pytest.mark.programs
 def test_the_option_of_the_command(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"file{number}").touch()

@@ -237,6 +237,7 @@ def test_unless_asked_no_answer_has_a_name() -> None:
 # ---- the options
 
 
+@pytest.mark.programs
 def test_the_options(tmp_path: Path) -> None:
     log = tmp_path / "log"
     options = ["--health", "/healthz", "--log-format", "json", "--request-id", "--access-log", str(log)]
@@ -251,6 +252,7 @@ def test_the_options(tmp_path: Path) -> None:
     assert f'"id":"{name}"' in line
 
 
+@pytest.mark.programs
 def test_an_answer_with_a_name_is_recorded_and_played_again(tmp_path: Path) -> None:
     traces = tmp_path / "traces"
     (tmp_path / "site").mkdir()
@@ -265,6 +267,7 @@ def test_an_answer_with_a_name_is_recorded_and_played_again(tmp_path: Path) -> N
     assert (again.returncode, "broken" in again.stdout) == (0, False)
 
 
+@pytest.mark.programs
 def test_a_store_that_is_gone_is_told_and_so_is_its_return(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "kept").mkdir()

@@ -228,6 +228,7 @@ def test_the_hosts_are_in_the_certificate(folders: Path) -> None:
         assert subprocess.run([*command, *to_us], capture_output=True, text=True, timeout=20).stdout == "one"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -35,6 +35,8 @@ from .test_auth import hashed
 from .test_mail import Postbox, post_office
 from .tools import python_path
 
+pytestmark = pytest.mark.programs
+
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 OWNER = "Basic " + base64.b64encode(b"ann:open sesame").decode()

@@ -141,6 +141,7 @@ def test_small_submissions_stay_fast_beside_a_large_one(database: Database, url:
     assert max(slowest) < 2, "five seconds are the end"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("kind", BOTH)
 def test_a_kill_in_the_middle_leaves_nothing_half_stored(kind: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("url" if kind == "sqlite" else "postgresql_url")
@@ -156,6 +157,7 @@ def test_a_kill_in_the_middle_leaves_nothing_half_stored(kind: str, request: pyt
         assert database.read(lambda seen: len(b"".join(pieces(seen, whole, 0)))) == 2 * STEP
 
 
+@pytest.mark.programs
 def test_with_the_next_large_one_what_was_left_is_removed(database: Database, url: str) -> None:
     subprocess.run([sys.executable, "-c", KILLED, url], cwd=TOP, capture_output=True, timeout=60)
     keeper(database).keep_large(arrived(2 * STEP, at=7 * HOUR))

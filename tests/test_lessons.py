@@ -139,6 +139,7 @@ def test_the_traces_obey_the_laws(path: Path) -> None:
 # ---- the exercises
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("name", NAMES)
 def test_unsolved_it_tells_the_task_and_what_is_wrong(name: str) -> None:
     """From anywhere, and without anything being installed."""
@@ -159,6 +160,7 @@ def test_unsolved_it_tells_the_task_and_what_is_wrong(name: str) -> None:
     assert wrong.endswith(".\n")
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("name", NAMES)
 def test_solved_it_says_so(name: str) -> None:
     ran = run(SOLUTIONS / f"{name}.py", PYTHONPATH=f"{LESSONS}{os.pathsep}{TOP}")
@@ -173,6 +175,7 @@ def test_a_judge_asks_the_laws_or_says_why_none_could_be_broken(name: str) -> No
     assert ("check(" in source) is not ("law" in text)
 
 
+@pytest.mark.programs
 def test_an_exercise_that_lost_its_text_is_judged_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "01_bytes.py"
     path.write_text((SOLUTIONS / "01_bytes.py").read_text(encoding="utf-8").replace("return lines", "return []"))

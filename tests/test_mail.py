@@ -248,6 +248,7 @@ def test_it_arrives() -> None:
     assert got.splitlines()[:4] == ["message:", "Grüße", ".", "end"]
 
 
+@pytest.mark.programs
 def test_by_starttls_and_with_a_password(certificate: Path) -> None:
     needs_module("aiosmtpd")
     from aiosmtpd.smtp import AuthResult
@@ -268,6 +269,7 @@ def test_by_starttls_and_with_a_password(certificate: Path) -> None:
         assert "secret" not in str(failed.value)
 
 
+@pytest.mark.programs
 def test_by_tls_from_the_first_byte(certificate: Path) -> None:
     there, here = contexts(certificate)
     box = Postbox()

@@ -286,6 +286,7 @@ def asked(url: str, user: str = "") -> tuple[int, bytes]:
             return error.code, error.read()
 
 
+@pytest.mark.programs
 def test_at_a_path_of_the_site_it_asks_for_a_password(tmp_path: Path, users: Path) -> None:
     with LiveServer(tmp_path / "site", "--metrics=/numbers", "--auth", f"/numbers={users}") as live:
         assert asked(live.url + "numbers")[0] == 401
@@ -296,6 +297,7 @@ def test_at_a_path_of_the_site_it_asks_for_a_password(tmp_path: Path, users: Pat
         assert asked(live.url, "alice:secret")[0] == 200
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("auth", [[], ["--auth", "/numbersome=FILE"], ["--auth", "/numbers/below=FILE"]])
 def test_a_path_without_a_password_is_refused_at_the_start(auth: list[str], tmp_path: Path, users: Path) -> None:
     options = [word.replace("FILE", str(users)) for word in auth]
@@ -314,6 +316,7 @@ def test_within_a_site_that_asks_for_no_password_it_shows_nothing() -> None:
         assert talk(server, closing("/other")).endswith(b"hello")
 
 
+@pytest.mark.programs
 def test_the_option_alone(tmp_path: Path) -> None:
     with LiveServer(tmp_path, "--metrics") as live:
         assert live.wait_for("the metrics are at http://127.0.0.1:")
@@ -321,6 +324,7 @@ def test_the_option_alone(tmp_path: Path) -> None:
         assert asked(url)[0] == 200
 
 
+@pytest.mark.programs
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -337,6 +341,7 @@ def workers_of(url: str) -> set[int]:
     return set(map(int, re.findall(r"<tr[^>]*><td>(\d+)</td>", asked(url)[1].decode())))
 
 
+@pytest.mark.programs
 def test_numbers_are_those_of_all_workers_and_outlive_them(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     with LiveServer(tmp_path, "--workers", "2", "--metrics=0", "--status=0", "--access-log", "off") as live:

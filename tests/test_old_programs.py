@@ -42,6 +42,7 @@ def drive(program: str, *arguments: str) -> None:
     assert done.stdout.endswith("done\n"), done.stdout + done.stderr
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("program", "package"),
     [("ftp", "pyftpdlib"), ("inotify", "pyinotify"), ("snmp", "pysnmp"), ("cassandra_reactor", "cassandra")],
@@ -62,6 +63,7 @@ def library_of_3_11() -> Path:
     return next((Path(place) for place in places if (Path(place) / "smtpd.py").is_file()), None) or missing("smtpd.py")
 
 
+@pytest.mark.programs
 def test_the_mail_server_of_python_3_11() -> None:
     drive("smtp", str(library_of_3_11()))
 

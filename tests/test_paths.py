@@ -214,6 +214,7 @@ def test_links_are_followed_by_the_option(root: Path, symlinks: str, inside: boo
 # ---- what is special
 
 
+@pytest.mark.programs
 def test_what_is_no_file_neither_blocks_nor_is_opened(root: Path) -> None:
     needs_proc()
     os.mkfifo(root / "fifo")
@@ -265,6 +266,7 @@ server.run()
 """
 
 
+@pytest.mark.programs
 def test_what_may_not_be_read_is_403(public_folder: Path) -> None:
     for name in ("closed.txt", "open.txt", "big.bin", "shut/file.txt", "passage/file.txt"):
         path = public_folder / name
@@ -323,6 +325,7 @@ def swap_folders(root: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("swap", "path"), [(swap_file_and_link, "/prize"), (swap_links, "/prize"), (swap_folders, "/way/secret.txt")]
 )

@@ -35,7 +35,10 @@ from .exchange import GET, get, read_answers, read_to_end
 from .live import LiveServer
 from .tools import TOP, needs_module, python_path
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc"),
+]
 
 APP = """
 import os, time

@@ -45,6 +45,7 @@ def program(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.programs
 def test_the_example_runs_as_it_stands(program: Path) -> None:
     command = [sys.executable, "program.py"]
     with LiveServer("", command=command, cwd=program, env={"PYTHONPATH": str(TOP)}) as server:
@@ -99,6 +100,7 @@ def test_the_package_is_typed_and_has_a_version() -> None:
     assert [part.isdecimal() for part in httpd.__version__.split(".")] == [True] * 3
 
 
+@pytest.mark.programs
 def test_importing_it_does_nothing_but_import() -> None:
     script = "import threading, sys, httpd; print(threading.active_count(), 'jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=TOP, timeout=20)

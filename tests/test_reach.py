@@ -399,6 +399,7 @@ def test_a_proxy_by_a_unix_socket(path: Path, tmp_path: Path, kind: Callable[[Pa
         assert eventually(lambda: len(proxy.forwarded()) == 3)
 
 
+@pytest.mark.programs
 @ipv6
 @pytest.mark.parametrize("bind", [["127.0.0.1", "[::1]"], ["::"], ["localhost"]])
 def test_both_families_on_the_command_line(tmp_path: Path, bind: list[str]) -> None:
@@ -412,6 +413,7 @@ def test_both_families_on_the_command_line(tmp_path: Path, bind: list[str]) -> N
         assert live.wait_for("\n::1 - - ")
 
 
+@pytest.mark.programs
 def test_a_path_that_is_too_long(tmp_path: Path) -> None:
     path = str(tmp_path / ("x" * 120))
     assert says("--unix", path) == (
@@ -419,6 +421,7 @@ def test_a_path_that_is_too_long(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.programs
 def test_a_path_that_is_taken(path: Path) -> None:
     path.write_text("precious")
     assert says("--unix", str(path)) == (
@@ -426,11 +429,13 @@ def test_a_path_that_is_taken(path: Path) -> None:
     )
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("mode", ["", "6", "66", "888", "1777", "rw-rw----", "-60", "6_0"])
 def test_a_mode_that_is_none(mode: str) -> None:
     assert "is not a mode: give three octal digits, such as 660" in says("--unix", "s", f"--unix-mode={mode}")
 
 
+@pytest.mark.programs
 def test_an_address_with_a_port() -> None:
     assert says("--bind", "127.0.0.1:80") == (
         "httpd: cannot listen on 127.0.0.1:80 port 0: that is not an address; check --bind"

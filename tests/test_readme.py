@@ -73,6 +73,7 @@ def test_the_rooms_are_those_that_are_held() -> None:
     assert told == {room: names for room, names in held.items() if room not in ("", "__main__")}
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("block", _BLOCK.findall(README))
 def test_every_piece_of_python_is_an_example_or_runs(block: str) -> None:
     """A block that opens with `# examples/…` is of that file, word for word but for `...`; another runs by itself."""
@@ -99,6 +100,7 @@ def test_the_table_of_options_is_that_of_the_settings() -> None:
     assert f"<!-- options -->\n{page()}\n<!-- /options -->" in README, "python -m tests.options writes it"
 
 
+@pytest.mark.programs
 def test_the_two_lines_stand_in_for_the_lost_modules() -> None:
     (lines,) = (block for block in _BLOCK.findall(README) if "sys.modules" in block)
     assert len(lines.splitlines()) == 2

@@ -115,6 +115,7 @@ def test_what_serves_is_right(command: str, place: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out in ("httpd check: the settings are right\n", "httpd check: FILE is right\n")
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("command", _SERVING)
 def test_those_that_serve_do_so(command: str, place: Path) -> None:
     if command.startswith("docs"):
@@ -124,6 +125,7 @@ def test_those_that_serve_do_so(command: str, place: Path) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("command", [command for command in _OF_THEIR_OWN if command not in _SERVING])
 def test_the_other_commands_do_their_work(command: str, place: Path) -> None:
     words = _here(command)

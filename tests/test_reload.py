@@ -469,6 +469,7 @@ def test_where_files_cannot_be_looked_at_either_that_is_told(
 # ---- the command
 
 
+@pytest.mark.programs
 def test_the_command_tells_pages_and_stops_with_its_thread(folder: Path, tmp_path_factory: Any) -> None:
     needs_module("watchfiles")
     other = tmp_path_factory.mktemp("other")
@@ -502,6 +503,7 @@ def test_the_command_says_what_is_missing(
     assert capfd.readouterr().err == told
 
 
+@pytest.mark.programs
 def test_the_server_runs_without_the_room(tmp_path: Path, folder: Path) -> None:
     house = tmp_path / "house"
     for name in ("httpd", "static", "templates"):
@@ -513,12 +515,14 @@ def test_the_server_runs_without_the_room(tmp_path: Path, folder: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
+@pytest.mark.programs
 def test_what_is_not_asked_for_is_not_imported(folder: Path) -> None:
     look = "import sys; from httpd import cli; print([n for n in sys.modules if 'reload' in n or n == 'webbrowser'])"
     done = subprocess.run([sys.executable, "-c", look], cwd=TOP, capture_output=True, text=True, timeout=30)
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.programs
 def test_an_application_s_templates_are_read_again(tmp_path: Path) -> None:
     needs_module("watchfiles")
     (tmp_path / "page.html").write_text("one")
@@ -533,6 +537,7 @@ def test_an_application_s_templates_are_read_again(tmp_path: Path) -> None:
                 assert answer.read().decode() == text_
 
 
+@pytest.mark.programs
 def test_the_browser_is_opened_at_an_address_that_answers(folder: Path, tmp_path: Path) -> None:
     program, seen = tmp_path / "browser", tmp_path / "seen"
     program.write_text(
@@ -547,6 +552,7 @@ def test_the_browser_is_opened_at_an_address_that_answers(folder: Path, tmp_path
             assert answer.status == 200
 
 
+@pytest.mark.programs
 def test_where_there_is_no_browser_the_address_is_told(folder: Path) -> None:
     env = {"PATH": "", "BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
     with LiveServer(folder, "--open", env=env) as live:

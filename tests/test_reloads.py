@@ -13,6 +13,7 @@ from .tools import needs, needs_module
 ALL_WELL = " answered, 0 failed, 0 reset"
 
 
+@pytest.mark.programs
 def test_reloads_lose_no_request() -> None:
     *_, last = reloads(6)
     assert last.endswith(ALL_WELL)
@@ -20,6 +21,7 @@ def test_reloads_lose_no_request() -> None:
     assert " 1 generations seen" not in last
 
 
+@pytest.mark.programs
 def test_a_rolling_restart_loses_no_request() -> None:
     *_, last = reloads(3, restart=True)
     assert last.endswith(ALL_WELL)

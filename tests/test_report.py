@@ -35,10 +35,12 @@ def run(program: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.programs
 def test_the_modules_are_imported_without_logging() -> None:
     assert run("import sys, httpd.net.asynchat; print('logging' in sys.modules)") == "False\n"
 
 
+@pytest.mark.programs
 def test_configured_what_is_told_has_time_level_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
     told = run("from httpd.net.report import *; configure('info'); Reporter('httpd.net').info('hello %s', 'you')")
     assert told.endswith(" INFO httpd.net: hello you\n")

@@ -601,6 +601,7 @@ def test_reopening_the_log_of_a_server_that_has_ended_does_nothing() -> None:
     server.reopen_log()
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_command_cleanly(sign: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("index")
@@ -612,12 +613,14 @@ def test_a_signal_stops_the_command_cleanly(sign: signal.Signals, tmp_path: Path
     assert server.log.count("\n") == 1
 
 
+@pytest.mark.programs
 def test_a_signal_right_after_the_address_is_known() -> None:
     for _ in range(5):
         with LiveServer(TOP / "examples", "--access-log", "off") as server:
             assert server.stop() == 0
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_stops_at_once(sign: signal.Signals, tmp_path: Path) -> None:
     with open(tmp_path / "big", "wb") as file:
@@ -660,6 +663,7 @@ server.run()
 """
 
 
+@pytest.mark.programs
 def test_out_of_descriptors_the_server_goes_on_and_accepts_again() -> None:
     with LiveServer("", command=[sys.executable, "-c", EXHAUSTED]) as server:
         first = to(server)

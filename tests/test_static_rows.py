@@ -73,17 +73,20 @@ def hold(way: Way, row: Row, version: str) -> None:
     assert answer["Connection"] == "close"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_row(way: Way, row: Row, version: str) -> None:
     hold(way, row, version)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_row_by_another_way(other_way: Way, row: Row) -> None:
     hold(other_way, row, "1.1")
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("row", [row for row in ROWS if row.method == "GET"], ids=str)
 def test_head_of_row(way: Way, row: Row, version: str) -> None:
@@ -96,6 +99,7 @@ def test_head_of_row(way: Way, row: Row, version: str) -> None:
     assert head.body == b""
 
 
+@pytest.mark.programs
 def test_all_rows_on_one_connection(way: Way) -> None:
     """Sent at once, answered in order.  What is refused ends a connection, so that is left out."""
     rows = [row for row in ROWS if row.statuses[0] not in (400, 501)]

@@ -240,6 +240,7 @@ def test_what_cannot_be_asked_for(query: str, status: Shown) -> None:
 # ---- workers
 
 
+@pytest.mark.programs
 def test_the_channels_of_all_workers_are_shown_by_each(tmp_path: Path) -> None:
     with LiveServer(tmp_path, "--workers", "2", "--status=0") as live, contextlib.ExitStack() as clients:
         assert live.wait_for("the status page is at ")
@@ -399,6 +400,7 @@ def test_its_own_channels_are_not_shown(status: Shown) -> None:
     assert "Nobody is here just now." in status.ask()[2]
 
 
+@pytest.mark.programs
 def test_at_a_path_of_the_site_it_asks_for_a_password(tmp_path: Path, users: Path) -> None:
     with LiveServer(tmp_path / "site", "--status=/status", "--auth", f"/status={users}", "--cors") as live:
         for path in ("status", "status/live", "status/status-page/status.js"):
@@ -423,12 +425,14 @@ def test_a_path_without_a_password_shows_nothing_to_anybody(proxied: dict[str, s
             assert talk(server, closing(path, *lines)).startswith(b"HTTP/1.0 403")
 
 
+@pytest.mark.programs
 def test_a_path_for_everybody_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as caught, LiveServer(tmp_path, "--status=/status"):
         pass
     assert "--status /status would be there for everybody; ask for a password with --auth" in str(caught.value)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -444,6 +448,7 @@ def test_a_place_that_is_none(options: list[str], told: str, tmp_path: Path, use
     assert told in str(caught.value)
 
 
+@pytest.mark.programs
 def test_status_and_metrics_share_a_port(tmp_path: Path) -> None:
     with LiveServer(tmp_path, "--status", "--metrics", "--access-log", "off") as live:
         assert live.wait_for("the metrics are at ")

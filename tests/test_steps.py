@@ -47,6 +47,7 @@ def test_each_says_how_it_runs_and_what_breaks_it(path: Path) -> None:
     assert f"\nSee it: python examples/steps/break.py {path.name[0]}\n" in text
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6])
 def test_each_serves_a_file(step: int) -> None:
     with breaking.running(step) as server, server.connect() as client:
@@ -57,6 +58,7 @@ def test_each_serves_a_file(step: int) -> None:
     assert content == breaking.PAGE
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6])
 def test_none_serves_what_is_outside_its_folder(step: int) -> None:
     with breaking.running(step) as server, server.connect() as client:
@@ -64,16 +66,19 @@ def test_none_serves_what_is_outside_its_folder(step: int) -> None:
         assert re.match(rb"HTTP/1\.0 40[04] ", breaking.read_all(client))
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_what_is_said_to_break_a_step_breaks_it(number: int) -> None:
     assert breaking.attempt(number, number)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_the_next_one_mends_it(number: int) -> None:
     assert not breaking.attempt(number, number + 1)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_nothing_of_it_breaks_the_last(number: int) -> None:
     assert not breaking.attempt(number, 6)
@@ -91,6 +96,7 @@ def test_the_readme_names_what_is_there() -> None:
     assert f"a server in {lines} lines" in section[1]
 
 
+@pytest.mark.programs
 def test_the_command_shows_both() -> None:
     ran = subprocess.run([sys.executable, BREAK, "1"], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
@@ -100,6 +106,7 @@ def test_the_command_shows_both() -> None:
     assert re.match(r"  2_blank_line\.py +holds ", lines[2])
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("wanted", [[], ["0"], ["7"], ["one"], ["1", "2"]])
 def test_it_says_what_it_takes(wanted: list[str]) -> None:
     ran = subprocess.run([sys.executable, BREAK, *wanted], capture_output=True, text=True, timeout=60)

@@ -186,6 +186,7 @@ def test_a_url_that_is_none(given: str, words: str) -> None:
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("package", ["psycopg", "psycopg_pool"])
 def test_a_package_that_is_missing_is_named(package: str) -> None:
     code = f"""

@@ -136,6 +136,7 @@ def small_disk() -> Iterator[Path]:
     folder.rmdir()
 
 
+@pytest.mark.programs
 def test_a_full_disk(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(8_000_000))
@@ -153,6 +154,7 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert server.log.count("database or disk is full") == 1
 
 
+@pytest.mark.programs
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     with app(f"sqlite:{tmp_path}/kept.db") as server:
         assert store(server.port, "first").body == "kept"
@@ -165,6 +167,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
         assert tokens(server.port) == ["first", "large"]
 
 
+@pytest.mark.programs
 def test_a_form_whose_disk_is_full(small_disk: Path, tmp_path: Path) -> None:
     """Small ones and large ones, which are written in steps: of what is answered 503 there is nothing."""
     ballast = small_disk / "ballast"
@@ -182,6 +185,7 @@ def test_a_form_whose_disk_is_full(small_disk: Path, tmp_path: Path) -> None:
         assert server.wait_for("the store can be written again")
 
 
+@pytest.mark.programs
 def test_a_form_whose_uploads_find_no_room(small_disk: Path, tmp_path: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(15_000_000))
@@ -197,6 +201,7 @@ def test_a_form_whose_uploads_find_no_room(small_disk: Path, tmp_path: Path) -> 
 # ---- the file
 
 
+@pytest.mark.programs
 def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
     """For the superuser there is none, so the server is not."""
     folder = tmp_path
@@ -234,6 +239,7 @@ def kept(tmp_path: Path) -> Iterator[tuple[Path, Database, int]]:
     database.close()
 
 
+@pytest.mark.programs
 def test_a_lock_that_another_process_holds(
     kept: tuple[Path, Database, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -112,6 +112,7 @@ def ask(where: Any, path: str = "/") -> bytes:
 # ---- telling
 
 
+@pytest.mark.programs
 def test_it_says_when_it_is_ready_reloads_and_stops(folder: Path) -> None:
     with managed(folder, "--app", "mine:site", "--port", "0", "--access-log", "off") as manager:
         ready = manager.hears()
@@ -157,6 +158,7 @@ def test_the_watchdog_is_for_the_process_that_it_names(usec: str, ours: int, sec
     assert Notifier(environ).watchdog == seconds
 
 
+@pytest.mark.programs
 def test_the_watchdog_is_fed_while_the_loop_comes_round_and_not_while_it_hangs(folder: Path) -> None:
     options = ("--app", "mine:site", "--port", "0", "--access-log", "off")
     with managed(folder, *options, WATCHDOG_USEC="400000") as manager:
@@ -178,6 +180,7 @@ def test_the_watchdog_is_fed_while_the_loop_comes_round_and_not_while_it_hangs(f
 # ---- sockets
 
 
+@pytest.mark.programs
 def test_sockets_that_are_handed_over_are_all_that_is_listened_at(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
         path = str(folder / "sock")
@@ -202,6 +205,7 @@ def test_sockets_that_are_handed_over_are_all_that_is_listened_at(folder: Path) 
         assert os.path.exists(path)
 
 
+@pytest.mark.programs
 def test_of_sockets_that_are_handed_over_one_may_lead_to_tls(folder: Path) -> None:
     needs_module("cryptography")
     with socket.create_server(("127.0.0.1", 0)) as plain, socket.create_server(("127.0.0.1", 0)) as tcp:
@@ -225,6 +229,7 @@ def test_of_sockets_that_are_handed_over_one_may_lead_to_tls(folder: Path) -> No
             assert manager.hears_of("READY")["STATUS"] == f"serving at {places} with one worker"
 
 
+@pytest.mark.programs
 def test_what_is_no_listening_socket_is_refused(folder: Path) -> None:
     with socket.socket() as unbound, managed(folder, sockets=(unbound,)) as manager:
         assert manager.process.wait(30) == 1

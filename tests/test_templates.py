@@ -199,6 +199,7 @@ def test_the_houses_own_templates_include_their_styles() -> None:
     assert "prefers-color-scheme: dark" in bundled().render("error.html", status=404, reason="Not Found")
 
 
+@pytest.mark.programs
 def test_jinja2_is_imported_only_when_a_template_is_rendered(folder: Path) -> None:
     code = f"""
 import sys

@@ -177,6 +177,7 @@ def test_curl_is_led_there(tmp_path: Path, authority: Authority) -> None:
             assert done.stdout.count("Strict-Transport-Security: max-age=31536000") == 1
 
 
+@pytest.mark.programs
 def test_mistakes_at_the_command_line(tmp_path: Path) -> None:
     assert says("--redirect-from", "80").startswith("--redirect-from leads to TLS, which is not spoken")
     assert says("--hsts").startswith("--hsts counts over TLS only")
@@ -185,6 +186,7 @@ def test_mistakes_at_the_command_line(tmp_path: Path) -> None:
     assert told.startswith("--redirect-from is another port than that where TLS is spoken")
 
 
+@pytest.mark.programs
 def test_a_port_that_is_taken(tmp_path: Path, authority: Authority) -> None:
     certificate, key = map(str, authority.issue("localhost"))
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -32,6 +32,7 @@ def test_a_missing_package_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
         tools.needs_module("no_such_package")
 
 
+@pytest.mark.programs
 def test_interpreters_are_started_before_they_are_believed() -> None:
     mine = "{}.{}".format(*sys.version_info)
     found = interpreters(mine, "3.99")

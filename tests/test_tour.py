@@ -43,6 +43,7 @@ def strip(page: str) -> str:
 # ---- the stops
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.path)
 def test_each_stop_says_what_made_it_and_leads_there(guide: Tour, stop: Stop) -> None:
     page = guide.page(stop.path)
@@ -58,6 +59,7 @@ def test_each_stop_says_what_made_it_and_leads_there(guide: Tour, stop: Stop) ->
     assert f'<span id="L{source[2]}">{lines[int(source[2]) - 1]}' in unescape(guide.page(source[1]))
 
 
+@pytest.mark.programs
 def test_the_stops_follow_each_other(guide: Tour) -> None:
     path, seen = "/", []
     while path:
@@ -67,6 +69,7 @@ def test_the_stops_follow_each_other(guide: Tour) -> None:
     assert seen == [stop.path for stop in STOPS]
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("path", "stop"),
     [("/", 0), ("/pictures", 1), ("/things/a/", 2), ("/contact/sent", 4), ("/contact2", None), ("/tour.css", None)],
@@ -75,6 +78,7 @@ def test_which_stop_a_path_belongs_to(path: str, stop: int | None) -> None:
     assert stop_at(path) == (None if stop is None else STOPS[stop])
 
 
+@pytest.mark.programs
 def test_every_link_leads_somewhere(guide: Tour) -> None:
     waiting, seen = ["/"], {"/"}
     while waiting:
@@ -92,12 +96,14 @@ def test_every_link_leads_somewhere(guide: Tour) -> None:
     assert {"/night.webm", "/flags.svg", "/tour.css", "/inbox/", "/source/httpd/tour/site.py"} <= seen
 
 
+@pytest.mark.programs
 def test_a_name_is_greeted_and_stays_a_name(guide: Tour) -> None:
     page = guide.page("/hello?" + urlencode({"name": "<b>A/da</b>"}))
     assert "<h1>Hello, &lt;b&gt;A da&lt; b&gt;</h1>" in page
     assert "<h1>Hello, stranger</h1>" in guide.page("/hello?name=%20")
 
 
+@pytest.mark.programs
 def test_the_film_is_sought(guide: Tour) -> None:
     status, fields, content = guide.ask("/night.webm", Range="bytes=100000-")
     film = (TOP / "static" / "tour" / "site" / "night.webm").read_bytes()
@@ -110,6 +116,7 @@ def test_the_film_is_sought(guide: Tour) -> None:
 # ---- the form
 
 
+@pytest.mark.programs
 def test_what_is_sent_is_in_the_owner_s_page(guide: Tour) -> None:
     token = re.search(r'name="_token" value="([^"]+)"', guide.page("/contact"))
     assert token
@@ -128,6 +135,7 @@ def test_what_is_sent_is_in_the_owner_s_page(guide: Tour) -> None:
 # ---- the recording
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("path", ["/pictures", "/things/", "/inbox/"])
 def test_the_watch_link_leads_to_this_very_request(guide: Tour, path: str) -> None:
     asked = f"{path}?a={os.urandom(4).hex()}"
@@ -142,12 +150,14 @@ def test_the_watch_link_leads_to_this_very_request(guide: Tour, path: str) -> No
 # ---- whom it is for
 
 
+@pytest.mark.programs
 def test_it_answers_no_other_host(guide: Tour) -> None:
     for path in ("/", "/source/", "/inbox/", "/none"):
         assert guide.ask(path, Host="evil.example")[0] == 421
     assert guide.ask("/inbox/", Origin="http://evil.example")[0] == 403
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "..%2f..%2fetc/passwd", "/etc/passwd", "httpd", "pyproject.toml", "httpd/none.py"]
 )
@@ -166,6 +176,7 @@ def test_the_sources_are_the_project_s_own() -> None:
 # ---- the command
 
 
+@pytest.mark.programs
 def test_nothing_is_left_and_a_folder_of_its_name_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "tour").mkdir()
     (tmp_path / "httpd.toml").write_text("no = settings")
@@ -199,6 +210,7 @@ def test_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("usage: httpd tour [--port PORT]")
 
 
+@pytest.mark.programs
 def test_a_port_that_is_taken(guide: Tour, capsys: pytest.CaptureFixture[str]) -> None:
     before = os.listdir(tempfile.gettempdir())
     assert main(["tour", "--port", str(guide.server.port)]) == 1
@@ -242,6 +254,7 @@ def test_a_page_that_fails_at_its_beginning_is_an_error_page(caplog: pytest.LogC
     assert "on purpose" in caplog.text
 
 
+@pytest.mark.programs
 def test_the_listing_s_policy_admits_the_strip_s_style(guide: Tour) -> None:
     _, fields, _ = guide.ask("/things/", Accept="text/html")
     assert len(re.findall("'sha256-", fields["Content-Security-Policy"])) == 3

@@ -512,6 +512,7 @@ def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
+@pytest.mark.programs
 def test_the_server_runs_without_the_room(without: Path) -> None:
     done = run_python(without, "-c", EVERY_MODULE)
     assert done.returncode == 0, done.stderr
@@ -520,6 +521,7 @@ def test_the_server_runs_without_the_room(without: Path) -> None:
         assert live.stop() == 0
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("arguments", ["show x", "replay x", "trace diff a b", "site --trace", "site --console=0"])
 def test_what_needs_the_room_says_so_without_it(without: Path, arguments: str) -> None:
     done = run_python(without, "-m", "httpd", *arguments.split())
@@ -541,6 +543,7 @@ httpd.cli.main([".", "--port", "0"])
 """
 
 
+@pytest.mark.programs
 def test_who_does_not_trace_has_nothing_of_it(tmp_path: Path) -> None:
     done = run_python(tmp_path, "-c", PLAIN)
     assert (done.stdout, done.returncode) == ("plain\n", 0), done.stderr

@@ -87,6 +87,7 @@ def uncoloured(text: str) -> str:
 # ---- show
 
 
+@pytest.mark.programs
 def test_a_line_an_event_and_a_verdict(file: str, trace: Trace) -> None:
     done = run("show", file)
     assert (done.returncode, done.stderr) == (0, "")
@@ -126,6 +127,7 @@ def test_the_columns_hold_what_comes_live(columns: str) -> None:
     assert {line.index("noted") for line in lines} == {heading.index("event") + ("trace:" in lines[0]) * 6}
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("width", [40, 60, 80, 110, 300])
 def test_no_line_is_wider_than_the_terminal(file: str, width: int) -> None:
     shown = on_terminal("show", file, COLUMNS=str(width))
@@ -135,6 +137,7 @@ def test_no_line_is_wider_than_the_terminal(file: str, width: int) -> None:
     assert any(line.endswith("…") for line in lines) is (width < 300)
 
 
+@pytest.mark.programs
 def test_colour_is_for_who_wants_it(file: str) -> None:
     assert "\x1b[" in on_terminal("show", file)
     assert "\x1b[" not in on_terminal("show", file, NO_COLOR="1")
@@ -150,6 +153,7 @@ def test_nothing_of_the_network_reaches_the_terminal_raw() -> None:
     assert "\\x1b[2J" in stream.getvalue()
 
 
+@pytest.mark.programs
 def test_a_terminal_without_our_letters(file: str) -> None:
     done = run("show", file, PYTHONIOENCODING="ascii")
     assert done.stdout.isascii()
@@ -162,6 +166,7 @@ def test_wide_letters_take_two_columns() -> None:
     assert stream.getvalue().count("見") <= 17
 
 
+@pytest.mark.programs
 def test_as_objects_for_a_program(file: str, trace: Trace) -> None:
     done = run("show", file, "--json")
     objects = [json.loads(line) for line in done.stdout.splitlines()]
@@ -171,11 +176,13 @@ def test_as_objects_for_a_program(file: str, trace: Trace) -> None:
     assert routed["data"]["fields"][0] == ["Date", "Sun, 06 Nov 1994 08:49:37 GMT"]
 
 
+@pytest.mark.programs
 def test_the_schema_on_demand() -> None:
     done = run("show", "--schema")
     assert {one["title"] for one in json.loads(done.stdout)["oneOf"]} == {"head", *KINDS}
 
 
+@pytest.mark.programs
 def test_a_reader_that_has_enough(tmp_path: Path, file: str) -> None:
     command = f'"{sys.executable}" -m httpd show "{file}" --json | head -n 1'
     done = subprocess.run(
@@ -185,6 +192,7 @@ def test_a_reader_that_has_enough(tmp_path: Path, file: str) -> None:
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
 
 
+@pytest.mark.programs
 def test_a_broken_law_is_told(tmp_path: Path, trace: Trace) -> None:
     path = tmp_path / "broken"
     events = [event for event in trace.events if event.name != "chat:collected"]
@@ -196,6 +204,7 @@ def test_a_broken_law_is_told(tmp_path: Path, trace: Trace) -> None:
     assert run("show", str(path), "--json").returncode == 1
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("command", ["show", "replay"])
 def test_what_cannot_be_read_is_told_in_a_sentence(command: str, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("hello\n")
@@ -215,12 +224,14 @@ def test_what_cannot_be_read_is_told_in_a_sentence(command: str, tmp_path: Path)
 # ---- replay
 
 
+@pytest.mark.programs
 def test_played_again_as_it_was(file: str, trace: Trace) -> None:
     done = run("replay", file)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == f"{len(trace.events)} events; every law holds."
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("how", [["--one-byte"], ["--cut", "1", "19", "100"]])
 def test_played_again_and_cut(file: str, how: list[str]) -> None:
     done = run("replay", file, *how)
@@ -230,6 +241,7 @@ def test_played_again_and_cut(file: str, how: list[str]) -> None:
     assert done.stdout.endswith("every law holds.\n")
 
 
+@pytest.mark.programs
 def test_every_cut_at_a_glance(file: str) -> None:
     done = run("replay", file, "--every-cut")
     assert (done.returncode, done.stderr) == (0, "")
@@ -240,6 +252,7 @@ def test_every_cut_at_a_glance(file: str) -> None:
     assert told == [{"cut": place, "broken": []} for place in range(1, len(WIRE))]
 
 
+@pytest.mark.programs
 def test_progress_is_shown_on_a_terminal(file: str) -> None:
     shown = on_terminal("replay", file, "--every-cut", COLUMNS="80")
     # A fast machine has come to the end before the bar has grown.
@@ -248,6 +261,7 @@ def test_progress_is_shown_on_a_terminal(file: str) -> None:
     assert max(len(line) for line in uncoloured(shown.rpartition("\x1b[K")[2]).splitlines()) <= 80
 
 
+@pytest.mark.programs
 def test_as_objects_with_a_verdict(file: str, trace: Trace) -> None:
     *events, verdict = (json.loads(line) for line in run("replay", file, "--json").stdout.splitlines())
     assert verdict == {"broken": []}
@@ -350,6 +364,7 @@ def fetch(url: str) -> None:
         answer.read()
 
 
+@pytest.mark.programs
 def test_live_on_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     with LiveServer(tmp_path, "--trace", "--access-log", "off", env={"COLUMNS": ""}) as live:
@@ -366,6 +381,7 @@ def test_live_on_the_terminal(tmp_path: Path) -> None:
     assert [int(line.split()[1]) for line in lines] == list(range(len(lines)))
 
 
+@pytest.mark.programs
 def test_into_a_folder(tmp_path: Path) -> None:
     public, folder = tmp_path / "public", tmp_path / "traces"
     public.mkdir()
@@ -381,6 +397,7 @@ def test_into_a_folder(tmp_path: Path) -> None:
     assert show.main([str(path)]) == 0
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("folder", "says"),
     [("public/traces", "which is served: anyone could read it"), ("file/traces", "cannot keep traces in file/traces")],

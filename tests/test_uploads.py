@@ -357,6 +357,7 @@ def test_two_gigabytes_go_through_flat(tmp_path: Path) -> None:
     assert seen.most - seen.before < 4_096, seen
 
 
+@pytest.mark.programs
 def test_a_large_file_goes_through_a_form_flat(tmp_path: Path) -> None:
     with large.form(tmp_path) as server:
         seen = large.upload(server, "/send", 48)

@@ -573,6 +573,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.programs
 def test_a_site_within_another_keeps_its_rules_to_itself(tmp_path: Path) -> None:
     write(tmp_path, "page.html", "inner/page.html")
     (tmp_path / "inner/_redirects").write_text("/old /new\n")
@@ -720,6 +721,7 @@ def test_it_all_works_below_a_mount(tmp_path: Path) -> None:
     assert ask(app, "/inner/form").status in (404, 405)
 
 
+@pytest.mark.programs
 def test_the_command_serves_an_application(tmp_path: Path) -> None:
     write(tmp_path, "index.html", "404.html")
     with LiveServer(tmp_path, "--spa") as server:
@@ -731,6 +733,7 @@ def test_the_command_serves_an_application(tmp_path: Path) -> None:
         caught.value.close()
 
 
+@pytest.mark.programs
 def test_the_command_follows_the_rules_and_tells_what_is_wrong_with_them(tmp_path: Path) -> None:
     write(tmp_path, "index.html", "app.html")
     (tmp_path / "_redirects").write_text("/old /new\n/app/* /app.html 200\n/ /de 302 Language=de\n")

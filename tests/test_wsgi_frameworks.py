@@ -138,6 +138,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.programs
 def test_an_application_is_told_that_other_processes_have_it(tmp_path: Path) -> None:
     (tmp_path / "told.py").write_text(
         "def app(environ, start_response):\n"
@@ -191,6 +192,7 @@ def arrivals(browser: requests.Session, url: str) -> tuple[list[str], float]:
 # ---- Flask: the example
 
 
+@pytest.mark.programs
 def test_flask_keeps_notes_in_a_session(flask: LiveServer, browser: requests.Session) -> None:
     assert "None yet." in browser.get(flask.url, timeout=10).text
     for note in ("one", "<b>ü</b>"):
@@ -202,6 +204,7 @@ def test_flask_keeps_notes_in_a_session(flask: LiveServer, browser: requests.Ses
     assert browser.put(flask.url, timeout=10).headers["Allow"].count(", ") == 3
 
 
+@pytest.mark.programs
 def test_flask_sends_a_file_and_parts_of_it(flask: LiveServer, browser: requests.Session) -> None:
     content = (TOP / "examples/apps/flask_app.py").read_bytes()
     whole = browser.get(flask.url + "source", timeout=10)
@@ -215,6 +218,7 @@ def test_flask_sends_a_file_and_parts_of_it(flask: LiveServer, browser: requests
     assert (head.content, head.headers["Content-Length"]) == (b"", str(len(content)))
 
 
+@pytest.mark.programs
 def test_flask_streams(flask: LiveServer, browser: requests.Session) -> None:
     lines, took = arrivals(browser, flask.url + "count")
     assert lines == [str(number) for number in range(1, 11)]
@@ -224,6 +228,7 @@ def test_flask_streams(flask: LiveServer, browser: requests.Session) -> None:
 # ---- Django
 
 
+@pytest.mark.programs
 def test_django_takes_a_form_with_its_token(django: LiveServer, browser: requests.Session) -> None:
     found = re.search(r"token=(\w+) visits=0", browser.get(django.url, timeout=10).text)
     assert found is not None
@@ -235,6 +240,7 @@ def test_django_takes_a_form_with_its_token(django: LiveServer, browser: request
         assert answer.text.endswith(f"visits={visits}")
 
 
+@pytest.mark.programs
 def test_django_takes_an_upload_and_sends_a_file(django: LiveServer, browser: requests.Session) -> None:
     upload = browser.post(django.url + "upload", files={"file": ("ä.txt", b"hello" * 60_000)}, timeout=10)
     assert upload.json() == {"name": "ä.txt", "size": 300_000, "head": "hello"}
@@ -243,6 +249,7 @@ def test_django_takes_an_upload_and_sends_a_file(django: LiveServer, browser: re
     assert browser.head(django.url + "download", timeout=10).headers["Content-Length"] == str(len(DATA))
 
 
+@pytest.mark.programs
 def test_django_streams_and_knows_where_it_is(django: LiveServer, browser: requests.Session) -> None:
     lines, took = arrivals(browser, django.url + "ticks")
     assert (lines, took > 0.3) == (["0", "1", "2", "3"], True)
@@ -252,6 +259,7 @@ def test_django_streams_and_knows_where_it_is(django: LiveServer, browser: reque
     assert browser.get(django.url + "about/a", timeout=10).history[0].status_code == 301
 
 
+@pytest.mark.programs
 def test_django_tells_its_failures(django: LiveServer, browser: requests.Session) -> None:
     assert browser.get(django.url + "fails", timeout=10).status_code == 500
     assert django.wait_for("LookupError: in the view")
@@ -260,6 +268,7 @@ def test_django_tells_its_failures(django: LiveServer, browser: requests.Session
 # ---- Bottle
 
 
+@pytest.mark.programs
 def test_bottle_takes_a_form_and_an_upload(bottle: LiveServer, browser: requests.Session) -> None:
     for visits in (3, 6):
         answer = browser.post(bottle.url + "visit", {"by": "3"}, timeout=10)
@@ -268,6 +277,7 @@ def test_bottle_takes_a_form_and_an_upload(bottle: LiveServer, browser: requests
     assert upload.json() == {"name": "a.txt", "size": 300_000, "head": "hello"}
 
 
+@pytest.mark.programs
 def test_bottle_sends_files_and_parts_of_them(bottle: LiveServer, browser: requests.Session) -> None:
     url = bottle.url + "static/data.bin"
     whole = browser.get(url, timeout=10)
@@ -280,6 +290,7 @@ def test_bottle_sends_files_and_parts_of_them(bottle: LiveServer, browser: reque
     assert browser.get(bottle.url + "static/..%2fsecret", timeout=10).status_code in (403, 404)
 
 
+@pytest.mark.programs
 def test_bottle_streams_and_fails(bottle: LiveServer, browser: requests.Session) -> None:
     lines, took = arrivals(browser, bottle.url + "ticks")
     assert (lines, took > 0.3) == (["0", "1", "2", "3"], True)
@@ -294,6 +305,7 @@ def test_bottle_streams_and_fails(bottle: LiveServer, browser: requests.Session)
 # ---- the command
 
 
+@pytest.mark.programs
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS")
 def test_over_tls_an_application_knows_so(folder: Path, browser: requests.Session) -> None:
     needs_module("cryptography")
@@ -303,6 +315,7 @@ def test_over_tls_an_application_knows_so(folder: Path, browser: requests.Sessio
         assert about["uri"].startswith("https://")
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("options", "said"),
     [

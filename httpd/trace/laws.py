@@ -139,11 +139,15 @@ class _Terminators:
     def _held_back(self, data: str, held: int) -> Iterator[str]:
         longest = _beginning_at_end(data, self.terminator)
         if held >= len(self.terminator):
-            yield f"{held} bytes are held back, and the terminator has only {len(self.terminator)}"
+            yield f"held back: {_bytes(held)}, and the terminator has only {len(self.terminator)}"
         elif held and not data.endswith(self.terminator[:held]):
-            yield f"the last {held} bytes are held back, but do not begin the terminator"
+            yield f"held back: the last {_bytes(held)}, which cannot begin the terminator"
         elif held < longest:
-            yield f"{held} bytes are held back, and the last {longest} begin the terminator"
+            yield f"held back: {_bytes(held)}, and the last {_bytes(longest)} may begin the terminator"
+
+
+def _bytes(count: int) -> str:
+    return f"{count} byte" if count == 1 else f"{count} bytes"
 
 
 def _beginning_at_end(data: str, terminator: str) -> int:

@@ -19,6 +19,7 @@ import logging
 import os
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ TOP = Path(__file__).resolve().parents[3]
 sys.path.append(str(TOP))
 
 from .saying import Wrong  # noqa: E402
-from .telling import tell  # noqa: E402
+from .telling import WIDTH, tell  # noqa: E402
 
 __all__ = ["Wrong", "ask", "verdict"]
 
@@ -49,8 +50,13 @@ def ask(path: str) -> NoReturn:
         print(f"{name}: solved")
         raise SystemExit(0)
     tell(Path(path))
-    print(f"---- {name}: not yet; edit it and run it again\n\n{wrong}")
+    print(f"---- {name}: not yet; edit it and run it again\n\n{_filled(wrong)}")
     raise SystemExit(1)
+
+
+def _filled(text: str) -> str:
+    """In lines that are read with ease; bytes stay as they are written."""
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
 def verdict(path: str) -> str:

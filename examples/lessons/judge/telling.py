@@ -10,12 +10,12 @@ from httpd.trace.lessons import Anchor, NotALesson, Paragraph, read_lesson
 from httpd.trace.ndjson import read_trace
 from httpd.trace.sentences import sentence
 
-__all__ = ["tell"]
+__all__ = ["WIDTH", "tell"]
 
 # Where the traces are; an exercise may be a copy somewhere else.
 LESSONS = Path(__file__).resolve().parents[1]
 
-_WIDTH = 118
+WIDTH = 118
 
 
 def tell(path: Path) -> None:
@@ -29,7 +29,7 @@ def tell(path: Path) -> None:
         if isinstance(block, Anchor):
             print(f"▸ {block.text}\n{_event(block)}")
         elif isinstance(block, Paragraph):
-            print(textwrap.fill(block.text, _WIDTH, fix_sentence_endings=True, break_on_hyphens=False))
+            print(textwrap.fill(block.text, WIDTH, fix_sentence_endings=True, break_on_hyphens=False))
         else:
             print(textwrap.indent(block.text, "    "))
         if not (isinstance(block, Anchor) and isinstance(following, Anchor)):

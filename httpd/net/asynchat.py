@@ -152,16 +152,20 @@ class async_chat(asyncore.dispatcher):
 
         Raises ValueError for a negative number, TypeError for anything else (a str too, unless `use_encoding`).
         """
+        self.terminator = term if isinstance(term, bytes) else self._ac_as_terminator(term)
+
+    def _ac_as_terminator(self, term: Any) -> bytes | int | None:
         if isinstance(term, str) and self.use_encoding:
-            term = term.encode(self.encoding)
-        elif isinstance(term, int):
+            return term.encode(self.encoding)
+        if isinstance(term, int):
             if term < 0:
                 raise ValueError("the number of received bytes must be positive")
-        elif term is not None and not isinstance(term, bytes):
-            if not isinstance(term, (bytearray, memoryview)):
-                raise TypeError(f"a terminator is bytes, an integer or None, not {type(term).__name__}")
-            term = bytes(term)
-        self.terminator = term
+            return term
+        if term is None:
+            return None
+        if not isinstance(term, (bytearray, memoryview)):
+            raise TypeError(f"a terminator is bytes, an integer or None, not {type(term).__name__}")
+        return bytes(term)
 
     def get_terminator(self) -> bytes | int | None:
         """The terminator; an integer one says how many bytes are still to come."""

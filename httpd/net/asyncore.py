@@ -119,12 +119,13 @@ def readwrite(obj: Any, flags: int) -> None:
 
     With data still to be read, a hang-up waits.
     """
-    sock = getattr(obj, "socket", None)
     try:
+        if flags == READ:
+            obj.handle_read_event()
+            return
+        sock = getattr(obj, "socket", None)
         if flags & READ:
             obj.handle_read_event()
-            if flags == READ:
-                return
         if flags & WRITE and _has(obj, sock):
             obj.handle_write_event()
         if flags & URGENT and _has(obj, sock):

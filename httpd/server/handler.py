@@ -42,7 +42,7 @@ from ..site.error_pages import KINDS, error_response, excerpt
 from ..site.templates import template_fault
 from ..site.uploads import Reader, WholeReader
 from .log import Log
-from .service import Service, status_line
+from .service import Service
 
 if TYPE_CHECKING:
     from ..site.inflow import Inflow
@@ -199,7 +199,8 @@ class http_request_handler(WatchedChat):
             super().handle_eof()
 
     def take_input(self) -> None:
-        super().take_input()
+        # By name: it is called for every piece, and super() costs as much as the call.
+        WatchedChat.take_input(self)
         if self._ac_stalled:
             # A piece that was read ahead is enough.
             self.interest_changed()
@@ -240,7 +241,9 @@ class http_request_handler(WatchedChat):
     def take_collected(self) -> bytes:
         """What was collected since the last terminator."""
         incoming = self.incoming
-        data = incoming[0] if len(incoming) == 1 else b"".join(incoming)
+        if len(incoming) == 1:
+            return incoming.pop()
+        data = b"".join(incoming)
         incoming.clear()
         return data
 
@@ -519,7 +522,8 @@ class http_request_handler(WatchedChat):
         site = self.service.site
         try:
             try:
-                return as_response(site(request), site)
+                response = site(request)
+                return response if response.__class__ is Response else as_response(response, site)
             except HTTPError as error:
                 return self.error_page(request.head, error)
         except Later:
@@ -551,9 +555,12 @@ class http_request_handler(WatchedChat):
 
     def respond(self, head: Head, response: Response) -> None:
         """Send a response to a parsed request; one that cannot be sent as it says becomes a 500."""
+        bodiless = head.method == "HEAD"
         try:
             fields = response.fields
-            if not _is_bodiless(head, response):
+            # RFC 9110 §6.4.1: what else ends with its head.
+            bodiless = bodiless or response.status in (204, 304)
+            if not bodiless:
                 _check_length(response)
         except Exception:
             failed = self.failed(head)
@@ -564,7 +571,7 @@ class http_request_handler(WatchedChat):
             self._must_linger = True
         self._persistent = self._persists(head, response)
         self._answered = (head, response.status)
-        self.send_response(response, fields, _is_bodiless(head, response))
+        self.send_response(response, fields, bodiless)
 
     def _persists(self, head: Head, response: Response) -> bool:
         """Whether the connection goes on after this answer (RFC 9112 §9.3)."""
@@ -586,7 +593,7 @@ class http_request_handler(WatchedChat):
         """Put head and content into the queue, and send what can be sent at once."""
         self.set_state(SEND_RESPONSE)
         self._owed = None
-        head = status_line(response.status) + self.service.common_fields(self._persistent) + fields
+        head = self.service.opening(response.status, self._persistent) + fields
         # A 100 may still wait for room.
         waiting = sum(len(item) for item in self._ac_fifo if item) if self._ac_fifo else 0
         self._content_from = self.ac_bytes_sent + waiting + len(head)
@@ -855,11 +862,6 @@ class http_request_handler(WatchedChat):
 def _beginning(head: Head) -> bytes:
     """What an error page says of a head, and needs of it, as bytes."""
     return f"{head.request_line}\r\nAccept: {head.headers.get('accept')}\r\n".encode("latin-1")
-
-
-def _is_bodiless(head: Head, response: Response) -> bool:
-    """Whether an answer ends with its head (RFC 9110 §6.4.1)."""
-    return head.method == "HEAD" or response.status in (204, 304)
 
 
 def _check_length(response: Response) -> None:

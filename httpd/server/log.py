@@ -129,7 +129,8 @@ class AccessLog:
         if self._fd < 0:
             return
         user, line, client = head.logged or self.remember(head)
-        self._add(f'{peer or "unix:"} - {user} [{self._now()}] "{line}" {status} {size} {client}\n')
+        stamp = self._stamp if self._taken_at == self._timers.now else self._now()
+        self._add(f'{peer or "unix:"} - {user} [{stamp}] "{line}" {status} {size} {client}\n')
 
     def refused(self, request_line: str, peer: str, status: int, size: int, channel: Channel) -> None:
         if self._fd >= 0:

@@ -24,7 +24,7 @@ from .handler import State, http_request_handler
 from .limits import Limits
 from .listener import Listener, Spare
 from .log import AccessLog, Log
-from .service import BUSY, Service, Site, status_line
+from .service import BUSY, Service, Site
 
 if TYPE_CHECKING:
     import ssl
@@ -308,7 +308,7 @@ class Server:
         sock.close()
 
     def _busy(self) -> bytes:
-        return status_line(503) + self.service.common_fields(False) + self.service.busy.fields + BUSY
+        return self.service.opening(503, False) + self.service.busy.fields + BUSY
 
     # ---- stop
 

@@ -25,17 +25,11 @@ Beside = Callable[[Callable[[], object], Callable[[BaseException | None], object
 # What one connection too many is told.
 BUSY = b"503 Too many connections now\n"
 
-_status_lines: dict[int, bytes] = {}
-
-
 def status_line(status: int) -> bytes:
     """The status-line with its CRLF (RFC 9112 §4).  This is an HTTP/1.0 server, and says so."""
     if isinstance(status, Status):
         return f"HTTP/1.0 {status} {status.reason}\r\n".encode("latin-1")
-    line = _status_lines.get(status)
-    if line is None:
-        line = _status_lines[status] = f"HTTP/1.0 {status} {reason_phrase(status)}\r\n".encode("ascii")
-    return line
+    return f"HTTP/1.0 {status} {reason_phrase(status)}\r\n".encode("ascii")
 
 
 class Service:
@@ -94,7 +88,9 @@ class Service:
         self._wall_clock = wall_clock
         self._taken_at = -1.0
         self._second = -1
+        # Common fields, and with them the status-lines that were asked for, by whether the connection goes on.
         self._common = (b"", b"")
+        self._openings: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
 
     def for_passing(self, site: Site) -> Service:
         """The same for a site that only sends its clients elsewhere: each answer ends its connection, and none has the
@@ -104,13 +100,29 @@ class Service:
         other.site, other.headers, other.draining = site, (), True
         return other
 
+    def opening(self, status: int, persistent: bool) -> bytes:
+        """How every response begins: with the status-line and the common fields."""
+        if self._taken_at != self.timers.now:
+            self._take_the_time()
+        opening = self._openings[persistent].get(status)
+        # One with a reason of its own has the number of another.
+        if opening is None or status.__class__ is not int:
+            opening = status_line(status) + self._common[persistent]
+            if status.__class__ is int:
+                self._openings[persistent][status] = opening
+        return opening
+
     def common_fields(self, persistent: bool) -> bytes:
         """The field lines of every response: Date, Server, Connection.  The time is looked at once a turn."""
         if self._taken_at != self.timers.now:
-            self._taken_at = self.timers.now
-            second = int(self._wall_clock())
-            if second != self._second:
-                self._second = second
-                dated = f"Date: {http_date(second)}\r\n{self._server}Connection: "
-                self._common = (f"{dated}close\r\n".encode("ascii"), f"{dated}keep-alive\r\n".encode("ascii"))
+            self._take_the_time()
         return self._common[persistent]
+
+    def _take_the_time(self) -> None:
+        self._taken_at = self.timers.now
+        second = int(self._wall_clock())
+        if second != self._second:
+            self._second = second
+            dated = f"Date: {http_date(second)}\r\n{self._server}Connection: "
+            self._common = (f"{dated}close\r\n".encode("ascii"), f"{dated}keep-alive\r\n".encode("ascii"))
+            self._openings = ({}, {})

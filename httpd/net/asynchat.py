@@ -507,7 +507,8 @@ class async_chat(asyncore.dispatcher):
         try:
             super().close()
         finally:
-            self._ac_drop_output()
+            if self._ac_fifo:
+                self._ac_drop_output()
 
     def discard_buffers(self) -> None:
         """Forget all input and output.  Emergencies only!"""

@@ -50,12 +50,8 @@ class Timer:
     def cancel(self) -> None:
         """Never make the call.  Cancelling twice, or too late, does nothing."""
         if self._call is not None:
-            self._forget()
+            self._call, self._args = None, ()
             self._timers._one_cancelled()
-
-    def _forget(self) -> None:
-        self._call = None
-        self._args = ()
 
 
 class Timers:
@@ -115,7 +111,7 @@ class Timers:
             if call is None:
                 self._cancelled -= 1
             else:
-                timer._forget()
+                timer._call, timer._args = None, ()
                 _guarded(call, args)
         for _ in range(len(self._soon)):
             call, args = self._soon.popleft()
@@ -124,7 +120,7 @@ class Timers:
     def _one_cancelled(self) -> None:
         self._cancelled += 1
         if len(self._heap) > _SMALL_HEAP and self._cancelled * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].pending]
+            self._heap = [entry for entry in self._heap if entry[2]._call is not None]
             heapq.heapify(self._heap)
             self._cancelled = 0
 

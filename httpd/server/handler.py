@@ -436,10 +436,10 @@ class http_request_handler(WatchedChat):
 
     def close_reader(self) -> None:
         """Give back what the form takes that was read here."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = self._inflow = self._expected = None
-            self.service.streaming.discard(self)
+        assert self._reader is not None
+        self._reader.close()
+        self._reader = self._inflow = self._expected = None
+        self.service.streaming.discard(self)
 
     # ---- HANDLE
 
@@ -646,7 +646,8 @@ class http_request_handler(WatchedChat):
 
     def response_sent(self) -> None:
         """The answer is with the kernel, whole: read on, linger, or close."""
-        self._log_answer()
+        if self._answered is not None:
+            self._log_answer()
         if self._reader is not None:
             self.close_reader()
         if self._persistent:
@@ -660,8 +661,7 @@ class http_request_handler(WatchedChat):
             self.close()
 
     def _log_answer(self) -> None:
-        if self._answered is None:
-            return
+        assert self._answered is not None
         (asked, status), self._answered = self._answered, None
         size = max(0, self.ac_bytes_sent - self._content_from)
         if isinstance(asked, Head):
@@ -697,7 +697,8 @@ class http_request_handler(WatchedChat):
         if self._inflow is None:
             self.requests += 1
         self._expected = None
-        self.close_reader()
+        if self._reader is not None:
+            self.close_reader()
         self.send_response(response, response.fields, told.method == "HEAD")
 
     def must_speak_tls(self) -> None:
@@ -848,10 +849,12 @@ class http_request_handler(WatchedChat):
     def close(self) -> None:
         if self.state is CLOSED:
             return
-        self._log_answer()
+        if self._answered is not None:
+            self._log_answer()
         self.set_state(CLOSED)
         self.incoming.clear()
-        self.close_reader()
+        if self._reader is not None:
+            self.close_reader()
         try:
             super().close()
         finally:

@@ -70,9 +70,15 @@ class Log(Protocol):
 
 def escape(text: str) -> str:
     """Text that is safe between the quotes of a log line."""
+    return text if _is_safe(text) else _escaped(text)
+
+
+def _is_safe(text: str) -> bool:
     # Most is; asked so, it costs less than a search.
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return text
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+
+
+def _escaped(text: str) -> str:
     return _UNSAFE.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in _bytes_of(found[0])), text)
 
 
@@ -139,9 +145,12 @@ class AccessLog:
     def remember(self, head: Head) -> tuple[str, str, str]:
         """A head's user, its request-line, and its Referer and User-Agent, as the log has them; kept with the head."""
         get = head.headers.get
-        client = f'"{escape(get("referer", "-"))}" "{escape(get("user-agent", "-"))}"'
-        user = escape(head.user).replace(" ", "\\x20") or "-"
-        logged = head.logged = user, escape(head.request_line), client
+        told = [head.user, head.request_line, get("referer", "-"), get("user-agent", "-")]
+        # Asked once for all of it.
+        if not _is_safe("".join(told)):
+            told = [escape(text) for text in told]
+        user, line, referer, agent = told
+        logged = head.logged = user.replace(" ", "\\x20") or "-", line, f'"{referer}" "{agent}"'
         return logged
 
     def _now(self) -> str:

@@ -36,7 +36,7 @@ from typing import Any, TypeVar
 from .backends import ERROR, HUNG_UP, INVALID, READ, URGENT, WRITE, Backend, best_backend
 from .channel_map import ChannelMap
 from .report import Reporter
-from .timers import ExitNow, Timer, Timers
+from .timers import ExitNow, Timer, Timers, guarded
 
 __all__ = ["Interests", "announced", "forget", "interests_of", "rouse", "touch"]
 
@@ -120,9 +120,9 @@ class Interests:
                 self._dispatch(events)
             if self.timers.now >= self._sweep_at:
                 self._sweep()
+            # Before the timers: what such a call asks for at the end of this turn needs no further one.
             for _ in range(len(self._calls)):
-                call, args = self._calls.popleft()
-                self.timers.call_soon(call, *args)
+                guarded(*self._calls.popleft())
             if self.timers.busy:
                 self.timers.run_due()
         finally:

@@ -17,7 +17,7 @@ from typing import Any
 
 from .report import Reporter
 
-__all__ = ["ExitNow", "Timer", "Timers"]
+__all__ = ["ExitNow", "Timer", "Timers", "guarded"]
 
 logger = Reporter("httpd.net")
 
@@ -112,10 +112,10 @@ class Timers:
                 self._cancelled -= 1
             else:
                 timer._call, timer._args = None, ()
-                _guarded(call, args)
+                guarded(call, args)
         for _ in range(len(self._soon)):
             call, args = self._soon.popleft()
-            _guarded(call, args)
+            guarded(call, args)
 
     def _one_cancelled(self) -> None:
         self._cancelled += 1
@@ -125,7 +125,8 @@ class Timers:
             self._cancelled = 0
 
 
-def _guarded(call: Callable[..., object], args: tuple[Any, ...]) -> None:
+def guarded(call: Callable[..., object], args: tuple[Any, ...]) -> None:
+    """Make a call of the loop's; one that raises is logged."""
     try:
         call(*args)
     except ExitNow:

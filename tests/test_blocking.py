@@ -11,33 +11,37 @@ from collections.abc import Callable
 import pytest
 
 from httpd import HTTPError, Limits, Request, Response, Router, blocking, text
-from httpd.net.wake import Full
+from httpd.net.wake import Full, Then, at_once
 from httpd.reload.handler import Reloading, reloaded
 from httpd.server.handler import State
 
-from .exchange import GET, Exchange, Given, StrictHandler, get, post, read_answers, serving, talk
+from .exchange import (
+    GET,
+    Exchange,
+    Given,
+    StrictHandler,
+    get,
+    post,
+    read_answers,
+    serving,
+    talk,
+)
 
 
 class Later:
     """A pool that does its work when the test lets it."""
 
     def __init__(self) -> None:
-        self.jobs: list[tuple[Callable[[], object], Callable[[BaseException | None], object]]] = []
+        self.jobs: list[tuple[Callable[[], object], Then | None]] = []
 
-    def __call__(self, work: Callable[[], object], then: Callable[[BaseException | None], object]) -> None:
+    def __call__(self, work: Callable[[], object], then: Then | None) -> None:
         self.jobs.append((work, then))
 
     def let(self) -> None:
-        work, then = self.jobs.pop(0)
-        error = None
-        try:
-            work()
-        except Exception as raised:
-            error = raised
-        then(error)
+        at_once(*self.jobs.pop(0))
 
 
-def full(work: Callable[[], object], then: Callable[[BaseException | None], object]) -> None:
+def full(work: Callable[[], object], then: Then | None) -> None:
     raise Full
 
 
@@ -112,7 +116,7 @@ def test_too_many_get_a_503_and_are_told_when_to_come_again() -> None:
     exchange = Exchange([GET], shout, pool=full)
     [answer] = exchange.answers()
     assert (answer.status, answer["retry-after"], answer.keeps_alive) == (503, "1", True)
-    exchange.service.pool = lambda work, then: then(work())  # type: ignore[func-returns-value,arg-type]
+    exchange.service.pool = at_once
     assert exchange.feed(GET).answers()[1].status == 200
 
 
@@ -297,3 +301,24 @@ def test_nothing_is_left_for_the_garbage_collector() -> None:
         assert gc.collect() < 100
     finally:
         gc.enable()
+
+
+def test_one_thread_is_woken_for_a_piece_of_work_and_the_loop_once() -> None:
+    """Though all the others are idle, and an answer is told of before its work has ended."""
+    gate, calls = Gate(), []
+    with serving(blocking(gate)) as server:
+        clients = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=10) for _ in range(8)]
+        for client in clients:
+            client.request("GET", "/")
+        assert gate.wait_for(8)
+        gate.open.set()
+        for client in clients:
+            client.getresponse().read()
+        call = server._interests.call
+        server._interests.call = lambda function, *args: calls.append(function) or call(function, *args)  # type: ignore[method-assign,func-returns-value]
+        for _ in range(10):
+            clients[0].request("GET", "/")
+            clients[0].getresponse().read()
+        assert len(calls) == 10
+        for client in clients:
+            client.close()

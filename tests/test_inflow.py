@@ -22,9 +22,8 @@ import pytest
 from httpd import HTTPError, Limits, Request, Response, Server, text
 from httpd.net.producers import feed_producer
 from httpd.net.wake import Full
-from httpd.protocol.errors import Blocking
+from httpd.protocol.errors import Promised
 from httpd.server.handler import State
-from httpd.site.blocking import what_comes_of
 from httpd.site.inflow import Inflow
 from httpd.site.uploads import WholeBody
 from httpd.site.wsgi import WSGI
@@ -51,19 +50,21 @@ class Reading:
 
     def __init__(self, *pieces: bytes | OSError, **options: Any) -> None:
         self.asked: list[Request] = []
-        self.works: list[Blocking] = []
-        options = {"pool": lambda work, then: work(), "streams": 1, **options}
-        self.exchange = Exchange(pieces, self, call=self.turn, **options)
+        self.works: list[Promised] = []
+        self.exchange = Exchange(pieces, self, call=self.turn, **{"streams": 1, **options})
 
     def __call__(self, request: Request) -> Response:
         if request.method == "GET":
             return text("next")
-        return what_comes_of(request, partial(self._work, request))
+        answer = request.waited_for and request.waited_for.take()
+        if answer is None:
+            raise Promised(partial(self._work, request))
+        return answer  # type: ignore[no-any-return]
 
     def check(self, request: Request) -> WholeBody:
         return WholeBody(1 << 30)
 
-    def _work(self, request: Request, later: Blocking) -> None:
+    def _work(self, request: Request, later: Promised) -> None:
         self.asked.append(request)
         self.works.append(later)
 
@@ -195,7 +196,7 @@ def test_without_a_thread_that_is_free_it_is_refused() -> None:
     def full(work: Any, then: Any) -> None:
         raise Full
 
-    exchange = Reading(post(content(100_000))[:1_000], pool=full).exchange
+    exchange = Exchange([post(content(100_000))[:1_000]], WSGI(deaf), pool=full, streams=1)
     [answer] = exchange.answers("POST")
     assert (answer.status, answer["retry-after"], answer.keeps_alive) == (503, "1", False)
     assert exchange.service.streaming == set()
@@ -325,8 +326,9 @@ def test_so_many_threads_wait_for_clients_and_for_others_content_goes_to_disk() 
     assert second.file.read() == body
     service = first.exchange.service
     assert len(service.streaming) == service.streams == 1
-    third = Exchange([post(body)[:1_000]], first, pool=service.pool)
+    third = Exchange([], first)
     third.handler.service = service
+    third.feed(post(body)[:1_000])
     assert third.feed(post(body)[1_000:]).state is State.HANDLE
     assert len(first.asked) == 2
     first.exchange.feed(EOF)
@@ -448,20 +450,23 @@ def test_one_that_answers_at_once_and_reads_nothing() -> None:
 
 def test_a_thread_is_told_of_a_client_that_goes_and_nobody_is_troubled(caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
-
-    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        try:
-            environ["wsgi.input"].read()
-        except OSError as error:
-            told.append(type(error).__name__)
-            raise
-        return []
-
-    with serving(WSGI(application)) as server:
+    with serving(WSGI(partial(waits_for_all, told))) as server:
         with connected(server) as sock:
-            sock.sendall(post(content(100_000))[:50_000])
-        assert until(lambda: told == ["ConnectionAbortedError"])
+            sock.sendall(post(content(100_000))[:70_000])
+            assert until(lambda: told == ["reads"])
+        assert until(lambda: told == ["reads", "ConnectionAbortedError"])
     assert not caplog.text
+
+
+def waits_for_all(told: list[str], environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Reads all at once, and tells of it."""
+    told.append("reads")
+    try:
+        environ["wsgi.input"].read()
+    except OSError as error:
+        told.append(type(error).__name__)
+        raise
+    return []
 
 
 def test_slow_clients_leave_threads_to_others() -> None:
@@ -485,20 +490,11 @@ def test_slow_clients_leave_threads_to_others() -> None:
 
 def test_a_server_that_closes_ends_what_waits_for_content() -> None:
     told: list[str] = []
-
-    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        try:
-            environ["wsgi.input"].read()
-        except OSError as error:
-            told.append(type(error).__name__)
-            raise
-        return []
-
-    with serving(WSGI(application)) as server:
+    with serving(WSGI(partial(waits_for_all, told))) as server:
         sock = connected(server)
         sock.sendall(post(content(100_000))[:70_000])
-        assert until(lambda: server.service.streaming)
-    assert told == ["ConnectionAbortedError"]
+        assert until(lambda: told == ["reads"])
+    assert told == ["reads", "ConnectionAbortedError"]
     sock.close()
 
 

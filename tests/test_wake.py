@@ -8,12 +8,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from httpd.net import asynchat, asyncore, wake
 from httpd.net.interest import interests_of
+
+from .kernel import until
 
 
 class Chat(asynchat.async_chat):
@@ -282,6 +285,68 @@ def test_every_thread_may_have_a_loop_of_its_own() -> None:
     assert sorted(results) == sorted(b"%d.%d" % (number, turn) for number in range(25) for turn in range(5))
 
 
+def test_work_is_begun_in_its_order_by_as_few_threads_as_it_needs() -> None:
+    channels: dict[int, Any] = {}
+    worker = wake.Worker(channels, threads=3)
+    begun: list[int] = []
+    threads: set[str | int] = set()
+    go = threading.Semaphore(0)
+
+    def piece(number: int) -> None:
+        begun.append(number)
+        threads.add(threading.get_ident())
+        go.acquire()
+
+    try:
+        for number in range(4):
+            worker.do(partial(piece, number))
+            go.release()
+            assert until(lambda: worker.pieces == 0)
+        # Each was idle again before the next piece came.
+        assert (begun, len(threads)) == ([0, 1, 2, 3], 1)
+        for number in range(4, 10):
+            worker.do(partial(piece, number))
+        assert until(lambda: len(begun) == 7)
+        assert (worker.pieces, len(threads)) == (6, 3)
+        for _ in range(6):
+            go.release()
+        assert until(lambda: worker.pieces == 0)
+        assert (sorted(begun), begun[7:], len(threads)) == ([*range(10)], [7, 8, 9], 3)
+    finally:
+        worker.close()
+
+
+def test_no_piece_is_lost_or_done_twice_whoever_brings_it() -> None:
+    worker = wake.Worker({}, threads=4)
+    done: list[int] = []
+
+    def bring(first: int) -> None:
+        for number in range(first, first + 2_000):
+            worker.do(partial(done.append, number))
+
+    bringing = [threading.Thread(target=bring, args=[first]) for first in (0, 2_000, 4_000)]
+    for thread in bringing:
+        thread.start()
+    assert until(lambda: len(done) == 6_000, 30)
+    assert sorted(done) == [*range(6_000)]
+    worker.close()
+    assert not any(thread.is_alive() for thread in worker._threads)
+
+
+def test_what_a_closed_worker_has_not_begun_is_forgotten() -> None:
+    worker = wake.Worker({})
+    go, begun = threading.Event(), threading.Event()
+    done: list[int] = []
+    worker.do(lambda: begun.set() or go.wait(5))  # type: ignore[func-returns-value]
+    worker.do(partial(done.append, 1))
+    assert begun.wait(5)
+    threading.Timer(0.1, go.set).start()
+    worker.close()
+    worker.do(partial(done.append, 2))
+    assert done == []
+    assert not worker._threads[0].is_alive()
+
+
 def test_a_piece_of_work_may_close_its_worker() -> None:
     worker = wake.Worker({})
     closed = threading.Event()
@@ -290,7 +355,7 @@ def test_a_piece_of_work_may_close_its_worker() -> None:
         worker.close()
         closed.set()
 
-    worker.do(close, lambda error: None)
+    worker.do(close)
     assert closed.wait(5), "it waits for itself"
 
 

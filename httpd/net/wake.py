@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from . import asyncore
 from .interest import interests_of
 
-__all__ = ["Full", "Worker", "at_once", "call", "directly"]
+__all__ = ["Full", "Then", "Worker", "at_once", "call", "directly"]
+
+# What is called with the exception that work has raised, or None.
+Then: TypeAlias = Callable[[BaseException | None], object]
 
 # How long the end of the work under way is waited for at the most, in seconds.
 _PATIENCE = 5.0
@@ -33,14 +37,15 @@ def directly(function: Callable[..., object], *args: Any) -> None:
     function(*args)
 
 
-def at_once(work: Callable[[], object], then: Callable[[BaseException | None], object]) -> None:
+def at_once(work: Callable[[], object], then: Then | None = None) -> None:
     """`Worker.do` without a thread: for who has no loop to hold up."""
     error = None
     try:
         work()
     except Exception as raised:
         error = raised
-    then(error)
+    if then is not None:
+        then(error)
 
 
 class Worker:
@@ -57,8 +62,13 @@ class Worker:
         interests_of(self._map)
         self._most_threads = threads
         self._most = float("inf") if waiting is None else threads + waiting
+        # What follows is changed by all threads, each holding this.
         self._changing = threading.Lock()
         self._pieces = 0  # under way or waiting
+        self._waiting: deque[tuple[Callable[[], object], Then | None]] = deque()
+        # What idle threads wait for, each for its own, or one piece would wake several.  Whoever was busy last is woken
+        # first, as what it needs is still near the processor.
+        self._gates: list[threading.Lock] = []
         self._closed = False
         self._threads: list[threading.Thread] = []
 
@@ -67,10 +77,10 @@ class Worker:
         """How many pieces of work are under way or wait."""
         return self._pieces
 
-    def do(self, work: Callable[[], object], then: Callable[[BaseException | None], object]) -> None:
+    def do(self, work: Callable[[], object], then: Then | None = None) -> None:
         """Make the call `work()` in a thread and then, in the loop, `then(error)` with what it has raised, or None.
 
-        After `close()` nothing is done.  Raises Full.
+        Without `then` the work tells the loop itself what it likes to.  After `close()` nothing is done.  Raises Full.
         """
         with self._changing:
             if self._closed:
@@ -78,23 +88,30 @@ class Worker:
             if self._pieces >= self._most:
                 raise Full
             self._pieces += 1
-            if not self._threads:
-                from queue import SimpleQueue
-
-                self._queue: SimpleQueue[Any] = SimpleQueue()
-            self._queue.put((work, then))
-            if len(self._threads) < min(self._pieces, self._most_threads):
+            self._waiting.append((work, then))
+            if self._gates:
+                self._gates.pop().release()
+            elif len(self._threads) < min(self._pieces, self._most_threads):
                 thread = threading.Thread(target=self._run, name="httpd-worker", daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
     def _run(self) -> None:
-        while (piece := self._queue.get()) is not None:
-            self._do(*piece)
-            # Else what was done last would be kept as long as there is nothing to do.
-            del piece
+        gate = threading.Lock()
+        gate.acquire()
+        while not self._closed:
+            with self._changing:
+                piece = self._waiting.popleft() if self._waiting else None
+                if piece is None and not self._closed:
+                    self._gates.append(gate)
+            if piece is not None:
+                self._do(*piece)
+                # Else what was done last would be kept as long as there is nothing to do.
+                del piece
+            elif not self._closed:
+                gate.acquire()
 
-    def _do(self, work: Callable[[], object], then: Callable[[BaseException | None], object]) -> None:
+    def _do(self, work: Callable[[], object], then: Then | None) -> None:
         error = None
         try:
             work()
@@ -103,19 +120,16 @@ class Worker:
             error = raised
         with self._changing:
             self._pieces -= 1
-        if not self._closed:
+        if then is not None and not self._closed:
             call(then, error, map=self._map)
 
     def close(self) -> None:
         """End the threads; what they have not begun is forgotten."""
         with self._changing:
             self._closed = True
-            if not self._threads:
-                return
-        while not self._queue.empty():
-            self._queue.get()
-        for _ in self._threads:
-            self._queue.put(None)
+            self._waiting.clear()
+            for gate in self._gates:
+                gate.release()
         end = time.monotonic() + _PATIENCE
         for thread in self._threads:
             if thread is not threading.current_thread():

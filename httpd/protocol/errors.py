@@ -98,6 +98,7 @@ class Promised(Later):
     def __init__(self, work: Callable[[Any], object]) -> None:
         super().__init__(work)
         self._answer: Any = None
+        self._is_answered = False
         self._then: Callable[[BaseException | None], object] | None = None
 
     def begin(self, call: Callable[..., object], then: Callable[[BaseException | None], object]) -> None:
@@ -108,10 +109,16 @@ class Promised(Later):
     def answer(self, answer: Any) -> None:
         """For whoever does the work, in any thread: it has come to this, which is not None."""
         self._answer = answer
+        self._is_answered = True
         self.call(self.done)
 
+    def end(self, error: BaseException | None = None) -> None:
+        """For whoever does the work, in any thread: it has ended, or failed.  Who has its answer was told with that."""
+        if not self._is_answered:
+            self.call(self.done, error)
+
     def done(self, error: BaseException | None = None) -> None:
-        """In the loop: the answer is there, or the work has ended or failed, whatever comes first."""
+        """In the loop: the answer is there, or the work has ended or failed without one."""
         then, self._then = self._then, None
         if then is not None:
             then(error)

@@ -484,7 +484,7 @@ class http_request_handler(WatchedChat):
 
     def _into_pool(self, request: Request, later: Blocking) -> None:
         try:
-            self.service.pool(partial(self.work_on, later), later.done)
+            self.service.pool(partial(self.work_on, later), None)
         except Full:
             self._drop_answer(request)
             busy = HTTPError(503, "Too many requests wait already.", [("Retry-After", "1")])
@@ -492,8 +492,13 @@ class http_request_handler(WatchedChat):
 
     def work_on(self, later: Blocking) -> None:
         """In a thread: do the work, unless the client has gone while it waited for its turn."""
-        if self.state in _ASKED:
-            later.work(later)
+        error = None
+        try:
+            if self.state in _ASKED:
+                later.work(later)
+        except BaseException as raised:
+            error = raised
+        later.end(error)
 
     def work_done(self, request: Request, error: BaseException | None) -> None:
         """Ask the site again; where its work has failed, say so.  The client may have gone meanwhile."""

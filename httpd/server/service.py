@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from ..net.timers import Timers
-from ..net.wake import at_once, directly
+from ..net.wake import Then, at_once, directly
 from ..protocol.errors import reason_phrase
 from ..protocol.head import HeadParser
 from ..protocol.message import Request, Response, Status, render_fields
@@ -20,7 +20,7 @@ from .request_ids import RequestIds
 __all__ = ["BUSY", "Beside", "Service", "Site", "status_line"]
 
 Site = Callable[[Request], Response]
-Beside = Callable[[Callable[[], object], Callable[[BaseException | None], object]], None]
+Beside = Callable[[Callable[[], object], Then | None], None]
 
 # What one connection too many is told.
 BUSY = b"503 Too many connections now\n"
@@ -40,8 +40,9 @@ class Service:
     its content is told at once; the request has none yet.  It may raise Later, and is asked again before any is read.
 
     `beside(work, then)` makes the call `work()` without holding up the loop, and then, in the loop, `then(error)` with
-    the exception that the work has raised, or None.  `pool` does the same with work that waits, many pieces at once;
-    it raises `Full` when it has too many.  `call(function, *args)` has the loop make a call, from any thread.
+    the exception that the work has raised, or None; where `then` is None, nobody is told.  `pool` does the same with
+    work that waits, many pieces at once; it raises `Full` when it has too many.  `call(function, *args)` has the loop
+    make a call, from any thread.
 
     `streams` is for how many channels at once a thread of the pool may read content while it comes.  They wait for
     clients, who may be as slow as `body_rate` for as long as their content is: so others must be left.

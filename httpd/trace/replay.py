@@ -17,7 +17,7 @@ from ..net import asyncore
 from ..net.backends import HUNG_UP
 from ..net.channel_map import ChannelMap
 from ..net.timers import Timers
-from ..net.wake import at_once
+from ..net.wake import Then, at_once
 from ..protocol.message import Head
 from ..protocol.validators import parse_http_date
 from ..server.handler import State, http_request_handler
@@ -180,7 +180,7 @@ class _Player:
         if isinstance(site, RecordedSite):
             # Its answers have the lines of every answer already.
             service.site = site
-        self._works: deque[tuple[Callable[[], object], Callable[[BaseException | None], object]]] = deque()
+        self._works: deque[tuple[Callable[[], object], Then | None]] = deque()
         self.socket = ScriptedSocket([event.what for event in self._inputs], _NUMBER, (_NOWHERE, _NOWHERE))
         log: Any = _NoLog()
         service.draining = bool(head.settings.get("draining"))
@@ -231,7 +231,7 @@ class _Player:
 
     # ---- work beside the loop
 
-    def _beside(self, work: Callable[[], object], then: Callable[[BaseException | None], object]) -> None:
+    def _beside(self, work: Callable[[], object], then: Then | None) -> None:
         self._works.append((work, then))
 
     def _call(self, function: Callable[..., object], *args: Any) -> None:
@@ -239,7 +239,7 @@ class _Player:
         if self._working:
             function(*args)
         else:
-            self._beside(partial(function, *args), lambda error: None)
+            self._beside(partial(function, *args), None)
 
     def _do_work(self) -> None:
         """Do what the site waits for, when it was done, or at once."""

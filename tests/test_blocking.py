@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from httpd import HTTPError, Limits, Request, Response, Router, blocking, text
+from httpd import HTTPError, Limits, Request, Response, Router, blocking, http_request_handler, text
 from httpd.net.wake import Full, Then, at_once
 from httpd.reload.handler import Reloading, reloaded
 from httpd.server.handler import State
@@ -23,6 +24,7 @@ from .exchange import (
     get,
     post,
     read_answers,
+    read_to_end,
     serving,
     talk,
 )
@@ -262,7 +264,6 @@ def test_a_stopping_server_lets_what_is_under_way_end() -> None:
 
 
 def test_a_reset_is_noticed_before_the_turn_comes() -> None:
-    import socket
     import struct
 
     asked, gate = [], Gate()
@@ -301,6 +302,33 @@ def test_nothing_is_left_for_the_garbage_collector() -> None:
         assert gc.collect() < 100
     finally:
         gc.enable()
+
+
+def test_what_comes_while_a_handler_waits_does_not_spin_the_loop() -> None:
+    """The loop is told that nothing is read when something has come, and once."""
+    gate, events = Gate(), []
+
+    class Counting(http_request_handler):
+        def handle_read_event(self) -> None:
+            events.append(self.state)
+            super().handle_read_event()
+
+    with (
+        serving(blocking(gate), handler_class=Counting) as server,
+        socket.create_connection(("127.0.0.1", server.port), 10) as sock,
+    ):
+        gate.open.set()
+        sock.sendall(GET)
+        first = sock.recv(4_096)
+        gate.open.clear()
+        sock.sendall(GET)
+        assert gate.wait_for(1)
+        sock.sendall(get("/", "Connection: close"))
+        time.sleep(0.2)
+        gate.open.set()
+        assert [answer.body for answer in read_answers(first + read_to_end(sock))] == [b"through"] * 3
+    assert events.count(State.HANDLE) == 1
+    assert len(events) <= 6
 
 
 def test_one_thread_is_woken_for_a_piece_of_work_and_the_loop_once() -> None:

@@ -40,7 +40,14 @@ class WatchedChat(asynchat.async_chat):
         """Patience has ended.  Leaves the state, or moves the point on."""
         raise NotImplementedError("must be implemented in subclass")
 
+    def hold_input(self) -> None:
+        """`pause_input` for what is mostly over before more comes: the loop is told only if more does come."""
+        self._ac_paused = True
+
     def handle_read_event(self) -> None:
+        if self._ac_paused and not self.readable():
+            self.interest_changed()
+            return
         self.handle_read()
         self.watch()
 

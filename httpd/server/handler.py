@@ -466,7 +466,7 @@ class http_request_handler(WatchedChat):
     def put_off(self, request: Request, later: Later) -> None:
         """Have the work done that the site waits for, or say that there is too much of it."""
         if self._inflow is None or self._inflow.full:
-            self.pause_input()
+            self.hold_input()
         self._put_off = request.head
         then = partial(self.work_done, request)
         if not isinstance(later, Promised):

@@ -45,7 +45,7 @@ METHODS: dict[str, Any] = {
     "channel:told work_done": ("work_done", "found_out"),
     "channel:told content_wanted": "content_wanted",
     "channel:sent": ("ac_send", "ac_send_pieces", "ac_send_file"),
-    "channel:interest": ("interest_changed", "__init__"),
+    "channel:interest": ("interest_changed", "hold_input", "__init__"),
     "channel:closed": "close",
     "chat:terminator_set": "set_terminator",
     "chat:scanned": "ac_scan",

@@ -283,6 +283,11 @@ class _Traced(_TracedSteps, http_request_handler):
         self._tell("eof")
         super().handle_eof()
 
+    def hold_input(self) -> None:
+        super().hold_input()
+        # When the loop is told depends on what comes, and is no step of the channel's.
+        self._tell("interest")
+
     def interest_changed(self) -> None:
         super().interest_changed()
         self._tell("interest")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, BinaryIO, Literal, Union, get_args, get_origin, get_type_hints
 
 from .events import FORMAT, INPUTS, KINDS, NAMES, VERSION, Event, Scanned, TerminatorSet, Trace, TraceHead
 
-__all__ = ["NotATrace", "event_line", "head_line", "read_line", "read_opened", "read_trace", "schema"]
+__all__ = ["NotATrace", "event_line", "event_lines", "head_line", "read_line", "read_opened", "read_trace", "schema"]
 
 # What a file may measure: as much as a long connection of a busy server, and little enough to hold.
 MOST_BYTES = 256 << 20
@@ -45,15 +45,27 @@ def head_line(head: TraceHead) -> str:
 
 def event_line(event: Event) -> str:
     """An event's line, with its line end.  It is pure ASCII."""
-    kind = type(event.what)
-    write = _writers.get(kind)
-    if write is None:
-        write = _writers[kind] = _writer(kind)
-    return write(*event)
+    return _writers[type(event.what)](*event)
+
+
+def event_lines(events: Iterable[Event]) -> str:
+    """The lines of some events.  There are many of them, so no call of ours comes between."""
+    writers = _writers
+    return "".join([writers[type(event[3])](*event) for event in events])
 
 
 _Writer = Callable[[int, float, int, Any], str]
-_writers: dict[type[Any], _Writer] = {}
+
+
+class _Writers(dict[type[Any], _Writer]):
+    """A writer for each kind of event, made when the first one is written."""
+
+    def __missing__(self, kind: type[Any]) -> _Writer:
+        made = self[kind] = _writer(kind)
+        return made
+
+
+_writers = _Writers()
 
 
 def _writer(kind: type[Any]) -> _Writer:
@@ -87,7 +99,10 @@ def _json(value: Any) -> str:
     """A value as JSON; a record in a tuple is an object."""
     if value is None:
         return "null"
-    return _json_of_tuple(value) if isinstance(value, tuple) else _dumps(value)
+    if isinstance(value, tuple):
+        return _json_of_tuple(value)
+    # Most routes have no parameters.
+    return "{}" if value == {} else _dumps(value)
 
 
 @lru_cache(256)

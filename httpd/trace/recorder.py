@@ -115,7 +115,6 @@ class Recorder:
         self._events = 0
         self._turn = -1
         self._now = self._began = clock()
-        self._over = False
         # In:
         self._received = 0
         self._inbound = Veil(redacted)
@@ -141,18 +140,16 @@ class Recorder:
         self._raised = False
 
     def _note(self, record: Any) -> None:
-        if self._over:
-            return
         now = self._now = self._clock()
         turn = self._turns.number
         if turn != self._turn:
             self._turn = turn
             if self._turns.polled is not None:
                 self._emit(self._turns.polled)
+        n = self._events
+        self._events = n + 1
         # As Event(…) does, without a call in between.
-        event = _new(Event, (self._events, (now - self._began) * 1000, turn, record))
-        self._events += 1
-        self._sink(event)
+        self._sink(_new(Event, (n, (now - self._began) * 1000, turn, record)))
 
     def _emit(self, record: Any) -> None:
         self._sink(Event(self._events, (self._now - self._began) * 1000, self._turn, record))
@@ -221,7 +218,7 @@ class Recorder:
     def closed(self, channel: Channel, unread: int) -> None:
         by: Any = self._by or "server"
         self._note(Closed(by, self._received, channel.ac_bytes_sent, unread))
-        self._over = True
+        self._sink = _nothing
 
     # ---- in: terminators
 
@@ -438,6 +435,10 @@ def _line_starts(head: bytes) -> list[tuple[int, int]]:
             places.append((at, len(line)))
         at += len(line) + 2
     return places
+
+
+def _nothing(event: Event) -> None:
+    """What happens after the end is no part of the connection."""
 
 
 def _shown(name: str, value: str, redacted: frozenset[str]) -> str:

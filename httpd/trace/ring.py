@@ -16,7 +16,7 @@ from functools import partial
 from ..net.report import Reporter
 from ..net.timers import Timers
 from .events import Closed, Event, TraceHead
-from .ndjson import event_line, head_line
+from .ndjson import event_lines, head_line
 from .share import Share
 
 __all__ = ["Ring"]
@@ -152,8 +152,7 @@ class _File:
 
     def lines(self) -> bytes:
         """What waits, as it is to be written; it waits no more."""
-        lines = [self._head, *map(event_line, self._share.of(self.waiting))] if self.waiting else []
+        text = self._head + event_lines(self._share.of(self.waiting)) if self.waiting else ""
         self._head, self.waiting = "", []
-        text = "".join(lines)
         self._share.bytes += len(text)
         return text.encode("ascii")

@@ -120,9 +120,10 @@ class Interests:
                 self._dispatch(events)
             if self.timers.now >= self._sweep_at:
                 self._sweep()
-            # Before the timers: what such a call asks for at the end of this turn needs no further one.
-            for _ in range(len(self._calls)):
-                guarded(*self._calls.popleft())
+            if self._calls:
+                # Before the timers: what such a call asks for at the end of this turn needs no further one.
+                for _ in range(len(self._calls)):
+                    guarded(*self._calls.popleft())
             if self.timers.busy:
                 self.timers.run_due()
         finally:

@@ -75,7 +75,7 @@ class Timers:
 
     def call_later(self, delay: float, call: Callable[..., object], *args: Any) -> Timer:
         """Make a call `delay` seconds after this turn began.  Timers of one time run in the order they were made."""
-        timer = Timer(self, self.now + max(delay, 0.0), call, args)
+        timer = Timer(self, self.now + delay if delay > 0.0 else self.now, call, args)
         self._made += 1
         heapq.heappush(self._heap, (timer.when, self._made, timer))
         return timer
@@ -94,8 +94,11 @@ class Timers:
             return 0.0
         if not self._heap:
             return timeout
-        due = max(0.0, self._heap[0][0] - self.clock())
-        return due if timeout is None else min(timeout, due)
+        # Conditions, for max() and min() take longer than all the rest.
+        due = self._heap[0][0] - self.clock()
+        if timeout is not None and due > timeout:
+            return timeout
+        return due if due > 0.0 else 0.0
 
     def run_due(self) -> None:
         """Make the calls whose time has come.  One that raises is logged, and the others are made.
@@ -113,9 +116,10 @@ class Timers:
             else:
                 timer._call, timer._args = None, ()
                 guarded(call, args)
-        for _ in range(len(self._soon)):
-            call, args = self._soon.popleft()
-            guarded(call, args)
+        if self._soon:
+            for _ in range(len(self._soon)):
+                call, args = self._soon.popleft()
+                guarded(call, args)
 
     def _one_cancelled(self) -> None:
         self._cancelled += 1

@@ -668,7 +668,10 @@ class http_request_handler(WatchedChat):
     def _log_answer(self) -> None:
         assert self._answered is not None
         (asked, status), self._answered = self._answered, None
-        size = max(0, self.ac_bytes_sent - self._content_from)
+        size = self.ac_bytes_sent - self._content_from
+        if size < 0:
+            # Not even the head has gone.
+            size = 0
         if isinstance(asked, Head):
             self.log.answered(asked, self.peer, status, size, self)
         else:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterable
@@ -37,6 +38,8 @@ SMALL = 131_072
 _TICK = 0.020
 # How often a small file is read until it holds still.
 _MOST_READS = 8
+# So many values of a status are compared at once: mode, inode, device, links, owner, group, size.
+_TOLD = stat.ST_SIZE + 1
 # What a 304 does not repeat (RFC 9110 §15.4.5): the client has it with the content.
 _OF_CONTENT = frozenset({"content-encoding", "content-type", "x-content-type-options"})
 
@@ -52,8 +55,8 @@ class Entity:
     """
 
     __slots__ = (
-        "beside", "codings", "content", "ctime_ns", "device", "empty", "etag", "fields", "file", "inode", "length",
-        "location", "looks", "mode", "mtime", "mtime_ns", "not_modified", "size", "used", "whole",
+        "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "length", "location",
+        "looks", "mtime", "mtime_ns", "not_modified", "size", "used", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -65,9 +68,7 @@ class Entity:
         validators: tuple[str, float | None],
     ) -> None:
         self.location = location
-        self.mode = status.st_mode
-        self.inode = status.st_ino
-        self.device = status.st_dev
+        self.identity = status[:_TOLD]
         self.mtime_ns = status.st_mtime_ns
         self.ctime_ns = status.st_ctime_ns
         self.size = status.st_size
@@ -100,10 +101,7 @@ class Entity:
         return (
             status.st_mtime_ns == self.mtime_ns
             and status.st_ctime_ns == self.ctime_ns
-            and status.st_size == self.size
-            and status.st_ino == self.inode
-            and status.st_dev == self.device
-            and status.st_mode == self.mode
+            and status[:_TOLD] == self.identity
         )
 
     def stream(self) -> Response:

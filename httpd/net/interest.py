@@ -279,7 +279,8 @@ class Interests:
         self._channels = {fd: self._channels[fd] for fd in current if fd in self._channels}
 
     def _replace(self, fd: int, channel: Any) -> None:
-        self._drop(fd)
+        if fd in self._channels:
+            self._drop(fd)
         if channel is not None:
             self._channels[fd] = channel
             if not self._notes_changes and (file := _file_of(fd)) is not None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -115,7 +114,7 @@ class Server:
         self._connections = 0
         self._turned_away = 0
         self.connections_refused = 0  # until now, as there were too many
-        self._per_client: Counter[str | bytes] = Counter()
+        self._per_client: dict[str | bytes, int] = {}
         self._stopping = 0
         self._closed = False
         # A thread may say stop while the loop's thread closes; a signal comes in the loop's own.
@@ -239,15 +238,14 @@ class Server:
         Connections to a unix socket are those of a program in front: they count together, but as nobody's.
         """
         client = "" if addition is not None and addition.speaks_for_others else _client(addr)
-        if self._connections >= self._most_connections or (
-            client and self._per_client[client] >= self.limits.connections_per_address
-        ):
+        before = self._per_client.get(client, 0)
+        if self._connections >= self._most_connections or (client and before >= self.limits.connections_per_address):
             self._refuse(sock, addr, tls)
             return
         service = self._passing if passing else None
         channel = self._channel(sock, addr, self._farewell, tls, service, addition)
         self._connections += 1
-        self._per_client[client] += 1
+        self._per_client[client] = before + 1
         # Its first request has often come along with it.
         asyncore.read(channel)
 
@@ -277,8 +275,10 @@ class Server:
     def _farewell(self, channel: http_request_handler) -> None:
         self._connections -= 1
         client = "" if channel.speaks_for_others else _client(channel.addr)
-        self._per_client[client] -= 1
-        if not self._per_client[client]:
+        left = self._per_client[client] - 1
+        if left:
+            self._per_client[client] = left
+        else:
             del self._per_client[client]
 
     def _refuse(self, sock: socket.socket, addr: Any, tls: bool) -> None:

@@ -303,6 +303,8 @@ class TlsChat(WatchedChat):
     """A channel on a TlsSocket.  `handshake_time` is how many seconds its handshake may take."""
 
     handshake_time = 10.0
+    # What is offered is encrypted at once, and held until the socket takes it.
+    ac_out_buffer_size = 1 << 16
 
     __slots__ = ()
 

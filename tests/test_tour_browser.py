@@ -12,6 +12,7 @@ from httpd.tour.stops import STOPS
 from .axe import serious
 from .chromium import quiet_page
 from .test_status import shown
+from .tools import TOP
 from .touring import Tour, tour
 
 if TYPE_CHECKING:
@@ -140,6 +141,19 @@ def test_the_lab(browser: Browser, guide: Tour, options: dict[str, Any]) -> None
         page.click("button[type=submit]")
         page.wait_for_selector(".outcome:not([hidden])")
         assert serious(page) == []
+
+
+@pytest.mark.parametrize("options", FEW_LOOKS, ids=look)
+def test_a_file_that_is_opened(browser: Browser, guide: Tour, options: dict[str, Any]) -> None:
+    with quiet_page(browser, guide.console, **options) as page:
+        page.goto("/open")
+        page.wait_for_selector("form.open:not([hidden])")
+        assert serious(page) == []
+        page.set_input_files("input[type=file]", TOP / "examples" / "lessons" / "06_refusing.ndjson")
+        page.wait_for_selector(".player .sentence")
+        page.keyboard.press("End")
+        assert serious(page) == []
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
 # ---- the other pages of ours

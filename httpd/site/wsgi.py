@@ -323,6 +323,7 @@ class _Exchange:
             self._stream.end()
 
 
+@lru_cache(256)
 def _status(status: str) -> int:
     """A status as "404 Not Found".  Raises AssertionError for what is none, ValueError for words that may not be sent.
     """

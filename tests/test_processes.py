@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import http.client
@@ -557,6 +558,25 @@ def test_what_all_workers_find_is_told_once(folder: Path) -> None:
     with Workers(folder, "--auth", str(folder / ".users"), "--bind", "0.0.0.0") as server:
         wait(lambda: "passwords are sent unencrypted" in server.log)
     assert server.log.count("passwords are sent unencrypted") == 1
+
+
+def test_a_guesser_has_no_more_tries_where_there_are_more_workers(folder: Path) -> None:
+    """Nor after a reload."""
+    bcrypt = pytest.importorskip("bcrypt")
+    (folder / ".users").write_text(f"alice:{bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}\n")
+
+    def status(server: Workers, password: str) -> int:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as client:
+            given = base64.b64encode(f"alice:{password}".encode()).decode()
+            client.request("GET", "/", headers={"Authorization": f"Basic {given}"})
+            return client.getresponse().status
+
+    with Workers(folder, "--auth", str(folder / ".users")) as server:
+        with ThreadPoolExecutor(8) as guesser:
+            got = [*guesser.map(lambda number: status(server, f"guess {number}"), range(60))]
+        assert Counter(got) == {401: 10, 429: 50}
+        assert server.reload()
+        assert Counter(status(server, f"once more {number}") for number in range(10)) == {429: 10}
 
 
 # ---- who the workers are

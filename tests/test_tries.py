@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 
 from httpd import HTTPError
@@ -28,12 +32,52 @@ def test_a_try_that_was_none_is_forgiven() -> None:
     counted.add("a", 0.0)
 
 
-def test_few_clients_are_remembered_and_those_that_come_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tries, "_MOST_CLIENTS", 2)
-    counted = Tries(2, 60.0, "")
-    for client in ("a", "b", "a", "c"):
+def test_few_clients_are_remembered_and_whose_window_ends_last_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tries, "_SETS", 1)
+    monkeypatch.setattr(tries, "_ROWS", 2)
+    counted = Tries(1, 60.0, "")
+    for now, client in enumerate(("a", "b", "c")):
+        counted.add(client, now)
+    for client in ("b", "c"):
+        with pytest.raises(HTTPError):
+            counted.add(client, 3.0)
+    counted.add("a", 3.0)
+
+
+def test_thousands_are_remembered() -> None:
+    counted = Tries(1, 60.0, "")
+    for client in range(2_000):
         counted.add(client, 0.0)
     with pytest.raises(HTTPError):
+        counted.add(1_999, 0.0)
+
+
+def test_processes_that_fork_count_together_and_lose_no_try() -> None:
+    counted = Tries(1_001, 60.0, "")
+    children = []
+    for _ in range(4):
+        if (child := os.fork()) == 0:
+            for _ in range(250):
+                counted.add("a", 0.0)
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    counted.add("a", 0.0)
+    with pytest.raises(HTTPError):
         counted.add("a", 0.0)
-    for _ in range(2):
-        counted.add("b", 0.0)
+
+
+def test_a_process_that_is_killed_in_the_midst_of_counting_holds_up_nobody() -> None:
+    counted = Tries(1, 60.0, "")
+    ready, told = os.pipe()
+    if (child := os.fork()) == 0:
+        with counted._alone():
+            os.write(told, b"!")
+            time.sleep(60)
+        os._exit(0)
+    os.read(ready, 1)
+    os.kill(child, signal.SIGKILL)
+    counted.add("a", 0.0)
+    os.waitpid(child, 0)
+    os.close(ready)
+    os.close(told)

@@ -22,6 +22,7 @@ from .sites import open_site, realms_of
 
 if TYPE_CHECKING:
     from ..seeing.places import Desk
+    from ..site.tries import Tries
 
 __all__ = ["build"]
 
@@ -31,11 +32,13 @@ def build(
     tell: Callable[[str], None],
     desk: Desk | None = None,
     speaks: Secure | None = None,
+    tries: Tries | None = None,
 ) -> Server:
     """The server of these settings; `tell` says a sentence to the operator, `desk` has pages for that person.  Raises
     Wrong.
 
-    `speaks` is what `secure` has made of them, where keys were to be read before anything else.
+    `speaks` is what `secure` has made of them, where keys were to be read before anything else; `tries` counts wrong
+    passwords, where other processes count them, too.
 
     It may be called again, for another server: an application that is imported stays imported.
     """
@@ -44,7 +47,7 @@ def build(
         Templates.reloads = True
     # What cannot be served after all leaves nothing open.
     with contextlib.ExitStack() as beside:
-        server = _built(settings, tell, _site(settings, desk, beside), speaks)
+        server = _built(settings, tell, _site(settings, desk, tries, beside), speaks)
         server.beside.push(beside.pop_all())
     see(server, settings)
     return server
@@ -83,9 +86,9 @@ def _built(settings: Settings, tell: Callable[[str], None], site: Site, speaks: 
     return server
 
 
-def _site(settings: Settings, desk: Desk | None, beside: contextlib.ExitStack) -> Site:
+def _site(settings: Settings, desk: Desk | None, tries: Tries | None, beside: contextlib.ExitStack) -> Site:
     """The site with its forms, compressed, with an operator's pages, for its users; `beside` closes what it uses."""
-    realms = realms_of(settings) if settings.auth else None
+    realms = realms_of(settings, tries) if settings.auth else None
     site = with_forms_of(settings, open_site(settings, realms), beside)
     if settings.gzip:
         site = Gzipped(site)

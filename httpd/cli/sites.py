@@ -22,6 +22,7 @@ from .commands import COMMANDS
 
 if TYPE_CHECKING:
     from ..site.auth import Realms
+    from ..site.tries import Tries
 
 __all__ = ["application", "current_folder", "open_site", "realms_of", "require_folder"]
 
@@ -53,14 +54,14 @@ def application(settings: Settings) -> Site:
     return WSGI(imported, multiprocess=settings.workers != 0)
 
 
-def realms_of(settings: Settings) -> Realms:
-    """The protected paths, each with the users of its file.  Raises Wrong."""
+def realms_of(settings: Settings, tries: Tries | None = None) -> Realms:
+    """The protected paths, each with the users of its file; `tries` counts wrong passwords.  Raises Wrong."""
     try:
         from ..site.auth import parse_realms
     except ImportError:
         raise Wrong(needs("--auth", "bcrypt")) from None
     try:
-        return parse_realms(settings.auth, settings.folders, client=client_of)
+        return parse_realms(settings.auth, settings.folders, client=client_of, tries=tries)
     except ValueError as why:
         raise Wrong(f"{settings.named(Settings.auth)}: {why}", settings.origin(Settings.auth)) from None
 

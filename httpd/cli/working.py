@@ -29,6 +29,7 @@ from .seeing import desk_of, listen_for, name_answers, show_desk
 
 if TYPE_CHECKING:
     from ..seeing.places import Desk
+    from ..site.tries import Tries
 
 __all__ = ["run"]
 
@@ -54,6 +55,7 @@ class _Plans:
         self._names = [sock.getsockname() for sock in passed]
         self._desk: Desk | None = None
         self._desk_at: tuple[object, object] = (None, None)
+        self._tries: Tries | None = None
 
     def make(self, before: Held | None) -> WorkPlan:
         """The next generation's plan.  Raises PlanError."""
@@ -65,7 +67,8 @@ class _Plans:
             told: list[str] = []
             speaks = secure(settings, told.append)
             held = held or _held(settings, user, before)
-            serve = partial(_serve, _passing_at(settings, held), user, self._desk_for(settings), speaks, told)
+            desk, tries = self._desk_for(settings), self._tries_for(settings)
+            serve = partial(_serve, _passing_at(settings, held), user, desk, speaks, tries, told)
         except Wrong as why:
             raise PlanError(str(why)) from None
         limits = read_limits(settings.limit)
@@ -81,6 +84,14 @@ class _Plans:
                 listen_for(desk, settings)
             self._desk, self._desk_at = desk, places
         return self._desk
+
+    def _tries_for(self, settings: Settings) -> Tries | None:
+        """What counts wrong passwords for all workers, of each generation; they share it as it is made here."""
+        if settings.auth and self._tries is None:
+            from ..site.tries import wrong_passwords
+
+            self._tries = wrong_passwords()
+        return self._tries
 
     def _settings(self) -> Settings:
         settings = read_sources(self._argv, os.environ).checked()
@@ -140,6 +151,7 @@ def _serve(
     user: Account | None,
     desk: Desk | None,
     speaks: Secure | None,
+    tries: Tries | None,
     told: Iterable[str],
     listening: Iterable[socket.socket],
     tell: Callable[[str], None],
@@ -155,7 +167,7 @@ def _serve(
     try:
         if user:
             _become(user)
-        server = build(settings, tell, desk, speaks)
+        server = build(settings, tell, desk, speaks, tries)
     except Wrong as why:
         raise CannotServe(f"{why} (as {user.name})" if user else str(why)) from None
     server.start(listening)

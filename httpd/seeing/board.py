@@ -13,9 +13,10 @@ import fcntl
 import mmap
 import os
 import struct
-import tempfile
 from collections.abc import Callable, Iterator
 from zlib import crc32
+
+from ..site.nameless import nameless_file
 
 __all__ = ["Board"]
 
@@ -37,11 +38,11 @@ class Board:
     def __init__(self, width: int, slots: int = SLOTS) -> None:
         self.width = width
         self.slots = slots
-        self._fd = _nameless_file()
+        self._fd = nameless_file("httpd-board")
         os.ftruncate(self._fd, width * slots * _DOUBLE)
         self._numbers = memoryview(mmap.mmap(self._fd, width * slots * _DOUBLE)).cast("d")
         # It has holes where nobody has told anything.
-        self._texts = _nameless_file()
+        self._texts = nameless_file("httpd-board")
         self._process = -1
         self._number = -1
         self._own = self._numbers[:0]
@@ -116,10 +117,3 @@ class Board:
         for name in ("_fd", "_texts"):
             with contextlib.suppress(AttributeError, OSError):
                 os.close(getattr(self, name))
-
-
-def _nameless_file() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("httpd-board")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

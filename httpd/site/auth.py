@@ -17,6 +17,7 @@ from ..protocol.message import Request, Response
 from .answers import as_response, plain_path
 from .passwords import PasswordFile
 from .root import is_served, quoted_path
+from .tries import Tries, wrong_passwords
 from .uploads import Body
 from .wrapping import Around
 
@@ -99,22 +100,26 @@ def _folded(path: str) -> str:
 
 
 def parse_realms(
-    specs: Iterable[str], served: Sequence[str] = (), *, client: Callable[[str], Hashable] = str
+    specs: Iterable[str],
+    served: Sequence[str] = (),
+    *,
+    client: Callable[[str], Hashable] = str,
+    tries: Tries | None = None,
 ) -> Realms:
     """The realms that `[PATH=]FILE`, as a person writes it, stands for; `served` are the folders of the site.
 
-    `client` says what counts as one client, given an address.
+    `client` says what counts as one client, given an address, and `tries` counts the wrong passwords of each.
 
     Raises ValueError, its text a sentence for that person.
     """
-    protected = []
+    protected, tries = [], tries or wrong_passwords()
     for spec in specs:
         path, file = spec.split("=", 1) if spec.startswith("/") and "=" in spec else ("/", spec)
         for folder in served:
             if is_served(file, folder):
                 raise ValueError(f"{file} would be served itself; keep it outside of {folder}, or hide it with a dot")
         try:
-            protected.append((path, PasswordFile(file, client=client)))
+            protected.append((path, PasswordFile(file, client=client, tries=tries)))
         except OSError as why:
             raise ValueError(f"cannot read {file}: {why.strerror or why}") from None
         except ValueError as why:

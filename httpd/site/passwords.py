@@ -21,7 +21,7 @@ import bcrypt
 
 from ..protocol.errors import HTTPError, Later
 from ..protocol.grammar import late
-from .tries import Tries
+from .tries import Tries, wrong_passwords
 
 __all__ = ["Credentials", "PasswordFile", "parse_credentials", "parse_htpasswd"]
 
@@ -38,9 +38,6 @@ _WRONG_FOR = 30.0
 _MOST_KNOWN = 1_024
 # How many checks may be under way or wait for the one before.
 _MOST_CHECKED = 64
-# How many wrong passwords an address may try in so many seconds.
-_TRIES = 10
-_TRIES_IN = 60.0
 # bcrypt has never looked further, and htpasswd has always cut what is longer.
 _MOST_PASSWORD = 72
 
@@ -145,7 +142,8 @@ class _Table:
 class PasswordFile:
     """The users in a file, which is read again when it changes.
 
-    `clock` is in seconds; `client` says what counts as one client, given an address.
+    `clock` is in seconds; `client` says what counts as one client, given an address, and `tries` counts the wrong
+    passwords of each, of other files, too.
 
     Raises OSError where it cannot be read, ValueError where something in it is wrong.  If that comes about later,
     nobody gets in until it is mended.
@@ -157,6 +155,7 @@ class PasswordFile:
         *,
         clock: Callable[[], float] = time.monotonic,
         client: Callable[[str], Hashable] = str,
+        tries: Tries | None = None,
     ) -> None:
         self.path = os.path.abspath(path)
         self._clock = clock
@@ -167,7 +166,7 @@ class PasswordFile:
         # What follows is changed by the thread that checks, too.
         self._lock = threading.Lock()
         self._checked: set[bytes] = set()
-        self._tries = Tries(_TRIES, _TRIES_IN, "Too many wrong passwords came from your address.")
+        self._tries = tries or wrong_passwords()
 
     def user(self, value: str, peer: str) -> str:
         """The user whose credentials this value of Authorization holds, "" for nobody's; `peer` is who asks.

@@ -481,7 +481,7 @@ def compressed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for name, coding in ONLY.items():
         for other in SUFFIX.keys() - {coding}:
             (folder / f"{name}{SUFFIX[other]}").unlink()
-    with serving(StaticFiles(folder)) as server:
+    with serving(StaticFiles(folder), always_recorded=True) as server:
         yield server
 
 

@@ -76,6 +76,23 @@ def test_no_real_client_has_a_server_of_another_kind() -> None:
     assert {path.name for path in paths if _starts_a_server(ast.parse(path.read_text()))} == OTHERWISE.keys()
 
 
+def test_no_real_client_has_a_server_that_another_test_has_set_up() -> None:
+    """One that serves a whole module belongs to whichever test came first: it is recorded in any case."""
+    found = []
+    for path in filter(_drives_tools, sorted((TOP / "tests").glob("test_*.py"))):
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        said = {node.name: [ast.unparse(decorator) for decorator in node.decorator_list] for node in functions}
+        asked = {one.arg for node in functions if "pytest.mark.tools" in said[node.name] for one in node.args.args}
+        shared = [node for node in functions if any("scope='module'" in words for words in said[node.name])]
+        found += [f"{path.name}: {node.name}" for node in shared if node.name in asked and _may_not_record(node)]
+    assert found == []
+
+
+def _may_not_record(fixture: ast.FunctionDef) -> bool:
+    calls = [ast.unparse(node) for node in ast.walk(fixture) if isinstance(node, ast.Call)]
+    return any(call.startswith(("serving(", "LiveServer(")) and "always_recorded=True" not in call for call in calls)
+
+
 def _drives_tools(path: Path) -> bool:
     return not path.name.startswith("test_") or "mark.tools" in path.read_text()
 

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from errno import ECONNRESET
+from errno import ECONNRESET, ENOTCONN
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,10 @@ CONVERSATIONS = {
     "reset": Conversation(
         "A client that goes away in the middle of its answer",
         [*received(get("/large.bin")), *taken(200, 0), Failed("send", ECONNRESET, os.strerror(ECONNRESET))],
+    ),
+    "gone": Conversation(
+        "A client that is refused and does not wait to be told",
+        [*received(b"GET  / HTTP/1.0\r\n\r\n"), *taken(9_999), Failed("shutdown", ENOTCONN, os.strerror(ENOTCONN))],
     ),
     "postponed": Conversation("A handler whose work is done beside the loop", ended(get("/later", PLAIN))),
     "stalled": Conversation(

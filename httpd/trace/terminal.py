@@ -23,8 +23,10 @@ __all__ = ["LIVE", "Screen", "Widths", "columns_of", "harmless", "shortened", "w
 
 # Where what was said is written to something that is not a terminal, lines need no end but may be read by a person.
 _MOST_EXCERPT = 60
-# Below these widths a line has no turn, no time, no namespace.
-_WITH_TURN, _WITH_TIME, _WITH_NAMESPACE = 120, 110, 100
+# A line has a namespace, a time, a turn as long as they leave so many columns to the sentence.
+_SENTENCE = 66
+# What an event's name takes, with its namespace and without.
+_WHOLE_NAME, _NAME = 21, 16
 
 _COLOURS = {"channel": "36", "chat": "33", "http": "32", "app": "35", "loop": "90", "trace": "90"}
 # How many broken laws are told one by one.
@@ -59,6 +61,24 @@ def widths_for(events: Sequence[Event]) -> Widths:
     return Widths(*map(max, usual, (len(str(n)), len(f"{t:.3f}"), len(str(tick)), 0)))
 
 
+class _Has(NamedTuple):
+    """What a line has besides the rest."""
+
+    namespace: bool
+    ms: bool
+    turn: bool
+
+
+def _affordable(width: int | None, of: Widths) -> _Has:
+    if width is None:
+        return _Has(True, True, True)
+    room = width - (of.connection and of.connection + 2) - (of.n + 1) - len("› ") - (_NAME + 1)
+    namespace = room - (_WHOLE_NAME - _NAME)
+    ms = namespace - (of.ms + 1)
+    turn = ms - (of.turn + 1)
+    return _Has(namespace >= _SENTENCE, ms >= _SENTENCE, turn >= _SENTENCE)
+
+
 class Screen:
     """Lines for a stream; `width` is None where lines may be as long as they are."""
 
@@ -71,6 +91,7 @@ class Screen:
         self.colours = self.is_terminal and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
         self.width = _width(env) if self.is_terminal or env.get("COLUMNS", "").isdecimal() else None
         self._encoding = getattr(self.stream, "encoding", None) or "ascii"
+        self._has = _affordable(self.width, self._widths)
 
     # ---- writing
 
@@ -108,19 +129,19 @@ class Screen:
 
     def _columns(self, event: Event, connection: int | None) -> tuple[list[tuple[str, str]], str]:
         """([text, colour] of what stands before the sentence; the bytes that may stand after it)."""
-        width, of = self.width or _WITH_TURN, self._widths
+        of, has = self._widths, self._has
         namespace, _, name = event.name.partition(":")
         colour = _RED if type(event.what) is Refused else _COLOURS[namespace]
         columns = []
         if connection is not None:
             columns.append((f"#{connection:<{of.connection}}", _BOLD))
         columns.append((f"{event.n:>{of.n}}", _FAINT))
-        if width >= _WITH_TIME:
+        if has.ms:
             columns.append((f"{event.t:>{of.ms}.3f}", _FAINT))
-        if width >= _WITH_TURN:
+        if has.turn:
             columns.append((f"{event.tick:>{of.turn}}", _FAINT))
         columns.append(("›" if is_input(event.what) else " ", _BOLD))
-        columns.append((f"{event.name:<21}" if width >= _WITH_NAMESPACE else f"{name:<16}", colour))
+        columns.append((f"{event.name:<{_WHOLE_NAME}}" if has.namespace else f"{name:<{_NAME}}", colour))
         return columns, _bytes_of(event.what)
 
     def heading(self, title: str) -> None:
@@ -130,14 +151,14 @@ class Screen:
 
     def columns(self) -> None:
         """What the columns are."""
-        width, of = self.width or _WITH_TURN, self._widths
+        of, has = self._widths, self._has
         names = [f"{'#':<{of.connection + 1}}"] if of.connection else []
         names.append(f"{'n':>{of.n}}")
-        if width >= _WITH_TIME:
+        if has.ms:
             names.append(f"{'ms':>{of.ms}}")
-        if width >= _WITH_TURN:
+        if has.turn:
             names.append(f"{'turn':>{of.turn}}")
-        names += [" ", f"{'event':<21}" if width >= _WITH_NAMESPACE else f"{'event':<16}", "what happened"]
+        names += [" ", f"{'event':<{_WHOLE_NAME if has.namespace else _NAME}}", "what happened"]
         self.write(self.coloured(shortened(" ".join(names), self.width), _FAINT))
 
     # ---- verdicts

@@ -52,6 +52,7 @@ def test_a_server_of_its_own_is_recorded(tmp_path: Path) -> None:
         assert type(read_trace(path).events[-1].what) is Closed
 
 
+@pytest.mark.programs
 def test_who_drives_no_tool_is_not(tmp_path: Path) -> None:
     with serving(hello) as server:
         talk(server, get("/", "Connection: close"))

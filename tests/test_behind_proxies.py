@@ -19,10 +19,10 @@ from httpd import HTTPError, Limits, Request, Response, Router, Server, json
 from httpd.certificates import Certificates
 from httpd.server.mixing import mixed
 from httpd.server.proxies import Proxies, forwarded_handler, listed_proxy, x_forwarded_handler
-from httpd.site.wsgi import WSGI
 from httpd.trace.laws import check
 from httpd.trace.replay import inbound
 from httpd.trace.tracing import Memory, Tracing
+from httpd.wsgi import WSGI
 
 from .authority import Authority
 from .exchange import GET, Exchange, StrictHandler, get, post, read_answers, read_to_end, serving

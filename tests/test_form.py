@@ -21,9 +21,9 @@ from httpd.inbox.forms import Forms
 from httpd.inbox.schema import SCHEMA
 from httpd.inbox.submissions import Submission, Wanted, files_of, page, pieces
 from httpd.inbox.tokens import SignedTokens
-from httpd.site.wsgi import WSGI
 from httpd.store.database import Database, open_database
 from httpd.store.errors import Full, Unavailable
+from httpd.wsgi import WSGI
 
 from .exchange import Answer, Clock, Exchange, get, post
 

@@ -26,10 +26,10 @@ from httpd.protocol.errors import Promised
 from httpd.server.handler import State
 from httpd.site.inflow import Inflow
 from httpd.site.uploads import WholeBody
-from httpd.site.wsgi import WSGI
 from httpd.trace.laws import check
 from httpd.trace.replay import check_cuts, cut, inbound, replay
 from httpd.trace.tracing import Memory, Tracing
+from httpd.wsgi import WSGI
 
 from .exchange import EOF, RESET, Exchange, get, post, read_answers, read_to_end, serving, talk
 from .kernel import resident, until

@@ -21,10 +21,10 @@ from httpd.protocol.errors import HTTPError
 from httpd.server.server import Server
 from httpd.site.gzipped import Gzipped
 from httpd.site.wrapping import WithHeaders
-from httpd.site.wsgi import WSGI
 from httpd.trace.laws import check
 from httpd.trace.replay import replay
 from httpd.trace.tracing import Memory, Tracing
+from httpd.wsgi import WSGI
 
 from .exchange import GET, Answer, Exchange, get, post, read_answers, read_to_end, serving, talk
 from .tools import open_descriptors

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from httpd import Limits, Router, text
-from httpd.site.wsgi import WSGI
+from httpd.wsgi import WSGI
 
 from .exchange import EOF, GET, RESET, Answer, Exchange, get, post, read_answers, serving, talk
 from .scripted import every_cut

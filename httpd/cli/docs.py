@@ -36,7 +36,6 @@ PUBLIC = (
     "httpd.site.auth",
     "httpd.site.cors",
     "httpd.site.events",
-    "httpd.site.wsgi",
     "httpd.certificates",
     "httpd.sessions",
     "httpd.store.database",
@@ -44,6 +43,7 @@ PUBLIC = (
     "httpd.trace.laws",
     "httpd.trace.replay",
     "httpd.trace.tracing",
+    "httpd.wsgi",
 )
 # Of the server's options those that make sense here.
 _TAKEN = (Settings.port, Settings.port_auto, Settings.open)

@@ -48,7 +48,7 @@ def application(settings: Settings) -> Site:
     """The application that is named, imported.  Raises Wrong."""
     if settings.program() is Settings.app:
         return _imported(settings, Settings.app, settings.app, "MODULE:ROUTER, such as hello:site")
-    from ..site.wsgi import WSGI
+    from ..wsgi import WSGI
 
     imported = _imported(settings, Settings.wsgi, settings.wsgi, "MODULE:APP, such as flask_app:app")
     return WSGI(imported, multiprocess=settings.workers != 0)

@@ -28,7 +28,7 @@ def waitress_whitenoise(folder: str, port: int, log: str) -> None:
 def flask_in_httpd(folder: str, port: int, log: str) -> None:
     """The same application here, as `httpd --wsgi` serves it."""
     from httpd import Server
-    from httpd.site.wsgi import WSGI
+    from httpd.wsgi import WSGI
     from tests.benchmark.page_site import flask_app
 
     Server(WSGI(flask_app()), port=port, access_log=log).run()

@@ -1,12 +1,4 @@
-"""A WSGI application as a site (PEP 3333).
-
-The application is called in one of the server's threads (see `blocking`), and so is everything of its: the iteration
-over its content, and `close()`.  The loop gets the head with the first of the content, and whatever comes after that as
-it comes.  Where a client takes it more slowly than it is made, the thread waits; when the client has gone, it is told
-by an error.  So it is with content that is sent to it, if that is not small (see `inflow`).
-
-    site.mount("/shop", WSGI(flask_app))
-"""
+"""What an application gives: the head by `start_response`, and then the content, iterated or written."""
 
 from __future__ import annotations
 
@@ -14,7 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from wsgiref.util import FileWrapper, is_hop_by_hop
 
@@ -22,169 +14,17 @@ from ..net.producers import OpenFile, close_producer, feed_producer, file_produc
 from ..net.report import Reporter
 from ..protocol.errors import Blocking, reason_phrase
 from ..protocol.message import Content, Request, Response, Status
-from .answers import plain_path
-from .blocking import what_comes_of
-from .streams import Stream
-from .uploads import WholeBody
+from ..site.streams import Stream
 
-__all__ = ["WSGI"]
+__all__ = ["Exchange"]
 
 logger = Reporter("httpd.wsgi")
 
-# How much content an application may be sent, in bytes: its own limits are stricter, but it must be asked for them.
-_MOST = 1 << 30
 # The server says these itself.
 _SERVERS = frozenset({"date", "server"})
-# What every environ has.
-_COMMON: dict[str, Any] = {
-    "SERVER_SOFTWARE": "asynchat-httpd",
-    "GATEWAY_INTERFACE": "CGI/1.1",
-    "wsgi.version": (1, 0),
-    "wsgi.multithread": True,
-    "wsgi.run_once": False,
-    "wsgi.file_wrapper": FileWrapper,
-    # Not of the PEP, but known to frameworks: wsgi.input has an end of its own.
-    "wsgi.input_terminated": True,
-}
 
 
-class WSGI:
-    """A WSGI application as a site, or as a part of one: mounted, its SCRIPT_NAME is the prefix.
-
-    It takes content of at most `body` bytes (see `WholeBody`).  `multiprocess` says that other processes have the
-    application, too.
-    """
-
-    def __init__(
-        self, application: Callable[..., Iterable[bytes]], *, body: int = _MOST, multiprocess: bool = False
-    ) -> None:
-        self.application = application
-        self._body = WholeBody(body)
-        self._common = {**_COMMON, "wsgi.multiprocess": multiprocess}
-
-    def __call__(self, request: Request, below: str | None = None) -> Response:
-        """The application's response.  Raises Blocking, to be asked again when there is one."""
-        return what_comes_of(request, partial(self._run, request, below))
-
-    def _run(self, request: Request, below: str | None, later: Blocking) -> None:
-        environ = {**self._common, **_environ(request, below)}
-        _Exchange(self.application, environ, request, later).run()
-
-    def check(self, request: Request, below: str | None = None) -> WholeBody:
-        """What content it takes."""
-        return self._body
-
-
-# ---- what the application gets
-
-
-def _environ(request: Request, below: str | None) -> dict[str, Any]:
-    """What the environ says of a request; `below` is the path below a mount (PEP 3333, RFC 3875 §4.1)."""
-    head = request.head
-    script, path = _split(head.path, below)
-    name, port = _server(head.host, request.scheme)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": head.method,
-        "SCRIPT_NAME": script,
-        "PATH_INFO": path,
-        "QUERY_STRING": head.query,
-        "REQUEST_URI": head.target,
-        "SERVER_NAME": name,
-        "SERVER_PORT": port,
-        "SERVER_PROTOCOL": f"HTTP/{head.version}",
-        "REMOTE_ADDR": request.peer,
-        "wsgi.url_scheme": request.scheme,
-        "wsgi.input": _input(request),
-        "wsgi.errors": _Errors(),
-    }
-    if head.user:
-        environ["REMOTE_USER"] = head.user
-        environ["AUTH_TYPE"] = "Basic"
-    for field, value in head.headers.combined():
-        variable = _variable(field)
-        if variable:
-            environ[variable] = value
-    if "CONTENT_LENGTH" in environ:
-        # As it was understood: the field may say it twice.
-        environ["CONTENT_LENGTH"] = str(head.content_length)
-    return environ
-
-
-def _input(request: Request) -> Any:
-    """The content as a file with an end: in memory, on the disk, or while it comes."""
-    if request.body or not request.head.content_length:
-        return io.BytesIO(request.body)
-    return request.files[""].file
-
-
-def _split(whole: str, below: str | None) -> tuple[str, str]:
-    """SCRIPT_NAME and PATH_INFO: the bytes of a decoded path, each as the character of that number."""
-    script, path = "", "" if whole == "*" else whole
-    if below is not None:
-        # Routers hand on plain paths to what is mounted.
-        plain = plain_path(whole)
-        script, path = (plain.removesuffix(below) if plain.endswith(below) else ""), below
-    return _as_latin_1(script), _as_latin_1(path)
-
-
-def _as_latin_1(path: str) -> str:
-    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("latin-1")
-
-
-def _server(host: str, scheme: str) -> tuple[str, str]:
-    """SERVER_NAME and SERVER_PORT, as the client says them; neither may be empty."""
-    name, colon, port = host.rpartition(":")
-    if not colon or "]" in port:
-        name, port = host, ""
-    return name or "localhost", port or ("443" if scheme == "https" else "80")
-
-
-@lru_cache(1_024)
-def _variable(field: str) -> str:
-    """The environ's name for a field, "" for one that must not be there.
-
-    `Proxy` would be HTTP_PROXY, which programs take for a setting ("httpoxy").  A name with "_" would be that of a
-    field with "-", which a proxy in front may have checked.
-    """
-    if field == "proxy" or "_" in field:
-        return ""
-    name = field.upper().replace("-", "_")
-    return name if field in ("content-length", "content-type") else f"HTTP_{name}"
-
-
-class _Errors:
-    """`wsgi.errors`: what is written goes to the log, whole lines at a time."""
-
-    def __init__(self) -> None:
-        self._text = ""
-        self._telling = False
-
-    def write(self, text: str) -> None:
-        """Add text; it is told with the end of a line."""
-        self._text += text
-        if text.endswith("\n"):
-            self.flush()
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Add several texts."""
-        self.write("".join(lines))
-
-    def flush(self) -> None:
-        """Tell what was written."""
-        text, self._text = self._text.rstrip("\n"), ""
-        # A program may have its log, this one included, written to wsgi.errors.
-        if text and not self._telling:
-            self._telling = True
-            try:
-                logger.error("%s", text)
-            finally:
-                self._telling = False
-
-
-# ---- what it gives
-
-
-class _Exchange:
+class Exchange:
     """One request's way through the application, in a thread."""
 
     def __init__(

@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "reload": {"net", "protocol", "site", "server", "resources"},
     "tour": {"protocol", "site", "server", "resources"},
     "store": {"protocol", "net.report", "packages"},
+    "passwords": {"protocol", "site"},
     "wsgi": {"protocol", "site", "net.producers", "net.report"},
     "sessions": {"protocol", "site", "store", "net.producers"},
     "seeing": {"net", "protocol", "site", "server", "resources", ""},
@@ -47,8 +48,9 @@ ROOMS: dict[str, set[str]] = {
     "packages": set(),
     "config": {"site", "server", "nearest"},
     "cli": {
-        "net", "protocol", "site", "server", "config", "trace", "reload", "inbox", "wsgi", "store", "resources",
-        "certificates", "browser", "seeing", "processes", "nearest", "packages", "command_parser", "tour", "",
+        "net", "protocol", "site", "server", "config", "trace", "reload", "inbox", "wsgi", "passwords", "store",
+        "resources", "certificates", "browser", "seeing", "processes", "nearest", "packages", "command_parser",
+        "tour", "",
     },
     "__main__": {"cli"},
     "": {"net", "protocol", "site", "server"},
@@ -137,7 +139,7 @@ def test_nobody_imports_against_the_picture() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("room", ["trace", "reload", "inbox", "wsgi", "seeing", "tour"])
+@pytest.mark.parametrize("room", ["trace", "reload", "inbox", "wsgi", "passwords", "seeing", "tour"])
 def test_only_the_command_imports_the_room_of_a_capability(room: str) -> None:
     assert {importer for importer, allowed in ROOMS.items() if room in allowed} == {"cli"}
 

@@ -1,4 +1,4 @@
-"""httpd.site.auth and passwords: what is only for some, and that no way leads around that."""
+"""httpd.passwords: what is only for some, and that no way leads around that."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from httpd import HTTPError, Request, Response, Router, StaticFiles, text
 from httpd.cli import main
 from httpd.net.addresses import client_of
 from httpd.net.wake import at_once
+from httpd.passwords import htpasswd
+from httpd.passwords.htpasswd import Credentials, PasswordFile, parse_credentials, parse_htpasswd
+from httpd.passwords.realms import Protected, Realms, parse_realms
 from httpd.protocol.errors import Later
-from httpd.site import passwords
-from httpd.site.auth import Protected, Realms, parse_realms
 from httpd.site.cors import Preflight, cors_lines
-from httpd.site.passwords import Credentials, PasswordFile, parse_credentials, parse_htpasswd
 
 from .exchange import Answer, Exchange, get, post
 from .live import LiveServer
@@ -249,7 +249,7 @@ def test_a_name_that_is_not_there_costs_as_much(users: Path, monkeypatch: pytest
         checked.append(against)
         return True
 
-    monkeypatch.setattr(passwords.bcrypt, "checkpw", checkpw)
+    monkeypatch.setattr(htpasswd.bcrypt, "checkpw", checkpw)
     file = PasswordFile(users)
     for number in range(9):
         # Although the other's hash fits.
@@ -276,7 +276,7 @@ def test_an_outcome_is_remembered_for_a_while(users: Path, clock: Clock) -> None
 
 
 def test_few_outcomes_are_remembered(users: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(htpasswd, "_MOST_KNOWN", 3)
     file = PasswordFile(users, clock=clock)
     found_out(file, ALICE)
     for number in range(3):
@@ -386,7 +386,7 @@ def test_few_checks_wait(users: Path, clock: Clock) -> None:
 
 def test_a_check_that_fails_is_over(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = PasswordFile(users)
-    monkeypatch.setattr(passwords.bcrypt, "checkpw", lambda *given: 1 / 0)
+    monkeypatch.setattr(htpasswd.bcrypt, "checkpw", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         found_out(file, ALICE)
     assert not file._checked
@@ -399,7 +399,7 @@ def test_the_same_credentials_at_once_are_checked_once(users: Path, monkeypatch:
     exchanges = [Exchange([get("/", ALICE)], site, beside=lambda *job: jobs.append(job)) for _ in range(6)]
     checks = []
     real = bcrypt.checkpw
-    monkeypatch.setattr(passwords.bcrypt, "checkpw", lambda *given: checks.append(given) or real(*given))
+    monkeypatch.setattr(htpasswd.bcrypt, "checkpw", lambda *given: checks.append(given) or real(*given))
     for work, then in jobs:
         at_once(work, then)
     assert [exchange.answers()[0].body for exchange in exchanges] == [b"alice"] * 6

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from httpd import HTTPError
-from httpd.site import tries
-from httpd.site.tries import Tries
+from httpd.passwords import tries
+from httpd.passwords.tries import Tries
 
 
 def test_so_many_tries_and_then_none_until_the_window_ends() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from httpd import Body, Limits, Request, Response, Router, text
+from httpd.passwords.realms import Protected
 from httpd.protocol.errors import HTTPError, Later
 from httpd.site import uploads
-from httpd.site.auth import Protected
 from httpd.site.hosts import Hosts
 from httpd.site.uploads import SpooledFile
 

@@ -21,8 +21,8 @@ from .seeing import log_class, see
 from .sites import open_site, realms_of
 
 if TYPE_CHECKING:
+    from ..passwords.tries import Tries
     from ..seeing.places import Desk
-    from ..site.tries import Tries
 
 __all__ = ["build"]
 
@@ -95,7 +95,7 @@ def _site(settings: Settings, desk: Desk | None, tries: Tries | None, beside: co
     if desk is not None:
         site = desk.around(site)
     if realms is not None:
-        from ..site.auth import Protected
+        from ..passwords.realms import Protected
 
         site = Protected(site, realms)
     return site

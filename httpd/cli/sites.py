@@ -21,8 +21,8 @@ from ..site.static import StaticFiles
 from .commands import COMMANDS
 
 if TYPE_CHECKING:
-    from ..site.auth import Realms
-    from ..site.tries import Tries
+    from ..passwords.realms import Realms
+    from ..passwords.tries import Tries
 
 __all__ = ["application", "current_folder", "open_site", "realms_of", "require_folder"]
 
@@ -57,7 +57,7 @@ def application(settings: Settings) -> Site:
 def realms_of(settings: Settings, tries: Tries | None = None) -> Realms:
     """The protected paths, each with the users of its file; `tries` counts wrong passwords.  Raises Wrong."""
     try:
-        from ..site.auth import parse_realms
+        from ..passwords.realms import parse_realms
     except ImportError:
         raise Wrong(needs("--auth", "bcrypt")) from None
     try:

@@ -28,8 +28,8 @@ from .reaching import Secure, not_bound, secure
 from .seeing import desk_of, listen_for, name_answers, show_desk
 
 if TYPE_CHECKING:
+    from ..passwords.tries import Tries
     from ..seeing.places import Desk
-    from ..site.tries import Tries
 
 __all__ = ["run"]
 
@@ -88,7 +88,7 @@ class _Plans:
     def _tries_for(self, settings: Settings) -> Tries | None:
         """What counts wrong passwords for all workers, of each generation; they share it as it is made here."""
         if settings.auth and self._tries is None:
-            from ..site.tries import wrong_passwords
+            from ..passwords.tries import wrong_passwords
 
             self._tries = wrong_passwords()
         return self._tries

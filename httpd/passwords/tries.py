@@ -19,7 +19,7 @@ from collections.abc import Hashable, Iterator
 from hashlib import blake2b
 
 from ..protocol.errors import HTTPError
-from .nameless import nameless_file
+from ..site.nameless import nameless_file
 
 __all__ = ["Tries", "wrong_passwords"]
 

@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from ..protocol.errors import HTTPError
 from ..protocol.message import Request, Response
-from .answers import as_response, plain_path
-from .passwords import PasswordFile
-from .root import is_served, quoted_path
+from ..site.answers import as_response, plain_path
+from ..site.root import is_served, quoted_path
+from ..site.uploads import Body
+from ..site.wrapping import Around
+from .htpasswd import PasswordFile
 from .tries import Tries, wrong_passwords
-from .uploads import Body
-from .wrapping import Around
 
 __all__ = ["Protected", "Realms", "parse_realms"]
 

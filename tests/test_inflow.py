@@ -23,6 +23,7 @@ from httpd import HTTPError, Limits, Request, Response, Server, text
 from httpd.net.producers import feed_producer
 from httpd.net.wake import Full
 from httpd.protocol.errors import Promised
+from httpd.seeing.waiting import awaited
 from httpd.server.handler import State
 from httpd.site.inflow import Inflow
 from httpd.site.uploads import WholeBody
@@ -156,6 +157,25 @@ def test_where_it_is_cut_does_not_matter(place: int) -> None:
         site.answer(text("read"))
         outputs.add(site.exchange.output)
     assert len(outputs) == 1
+
+
+def test_the_content_of_a_get_is_read_whole_and_the_connection_stays_in_step() -> None:
+    body = content(100_000)
+    wire = get("/", "Content-Length: 100000") + body + get("/", "Connection: close")
+    exchange = Exchange(pieces_of(wire), WSGI(deaf), streams=1)
+    assert [(each.status, each.keeps_alive) for each in exchange.answers()] == [(403, True), (403, False)]
+
+
+def test_whom_the_channel_waits_for_is_told() -> None:
+    site = Reading(*pieces_of(post(content(300_000)))[:2])
+    assert awaited(site.exchange.handler) == "body_time"
+    site.exchange.feed(*pieces_of(content(250_000)))
+    assert awaited(site.exchange.handler) == ""
+    site.answer(Response(feed_producer()))
+    assert awaited(site.exchange.handler) == ""
+    site.file.read(BOUND)
+    site.turn(site.exchange.handler.content_wanted)
+    assert awaited(site.exchange.handler) == "body_time"
 
 
 # ---- scripted: out

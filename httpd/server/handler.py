@@ -363,7 +363,9 @@ class http_request_handler(WatchedChat):
         self._expected = head
         self.set_state(READ_BODY)
         self.set_terminator(head.content_length)
-        if isinstance(wanted, WholeReader) and len(self.service.streaming) < self.service.streams:
+        # Who answers a GET mostly does not read: its content is dropped whole, and the connection stays in step.
+        streams = head.method not in ("GET", "HEAD") and len(self.service.streaming) < self.service.streams
+        if streams and isinstance(wanted, WholeReader):
             self.stream_content(head, wanted)
         elif head.expects_continue:
             # Also where the content has come along: what is answered must not depend on where the bytes were cut.

@@ -201,6 +201,30 @@ def test_a_channel_that_closes_leaves_no_timer(pair: Any) -> None:
     assert len(timers) == 0
 
 
+def test_a_channel_that_closes_before_the_loop_has_turned_leaves_none_either(pair: Any) -> None:
+    channels: dict[int, Any] = {}
+    Hasty(pair[0], channels).close()
+    keeps = socket.socketpair()
+    Chat(keeps[0], channels)
+    asyncore.loop(timeout=0, map=channels, count=1)
+    assert len(interests_of(channels).timers) == 0
+    asyncore.close_all(channels)
+    keeps[1].close()
+
+
+def test_a_limit_that_is_taken_back_closes_nothing(pair: Any) -> None:
+    channels: dict[int, Any] = {}
+    clock = Clock()
+    interests_of(channels).timers.clock = clock
+    interests_of(channels).timers.tick()
+    channel = Hasty(pair[0], channels)
+    turn(channels, clock, 0)
+    channel.idle_seconds = None
+    turn(channels, clock, 61)
+    assert channel.over == []
+    assert len(interests_of(channels).timers) == 0
+
+
 def test_without_a_limit_there_is_no_timer_either(pair: Any) -> None:
     channels: dict[int, Any] = {}
     channel = Chat(pair[0], channels)

@@ -27,9 +27,10 @@ settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("ci" if in_ci() else "here")
 
-# A shell's background job ignores the interrupt, and so would every server that it starts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background job ignores the interrupt, what nohup starts the hang-up, and so would every server started here.
+for _sign, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_sign) is signal.SIG_IGN:
+        signal.signal(_sign, _usual)
 
 # Containers often forbid it; then each worker would rewrite all tests, and each program that they start compile ours.
 sys.dont_write_bytecode = False

@@ -242,8 +242,8 @@ def test_a_channel_that_another_thread_makes_is_closed_in_time(pair: Any) -> Non
     Chat(keeps[0], channels)
     made: list[Quick] = []
     thread = threading.Timer(0.2, lambda: made.append(Quick(pair[0], channels)))
-    thread.start()
     began = time.monotonic()
+    thread.start()
     while not (made and made[0].over):
         asyncore.loop(timeout=2, map=channels, count=1)
         assert time.monotonic() - began < 10

@@ -52,6 +52,7 @@ def test_thousands_are_remembered() -> None:
         counted.add(1_999, 0.0)
 
 
+@pytest.mark.programs
 def test_processes_that_fork_count_together_and_lose_no_try() -> None:
     counted = Tries(1_001, 60.0, "")
     children = []
@@ -67,6 +68,7 @@ def test_processes_that_fork_count_together_and_lose_no_try() -> None:
         counted.add("a", 0.0)
 
 
+@pytest.mark.programs
 def test_a_process_that_is_killed_in_the_midst_of_counting_holds_up_nobody() -> None:
     counted = Tries(1, 60.0, "")
     ready, told = os.pipe()

@@ -844,6 +844,18 @@ def test_the_queue_is_the_programs_to_change() -> None:
     assert channel.socket.sent == b"a new queue"
 
 
+def test_a_queue_that_was_taken_out_is_nobodys() -> None:
+    channel = chat(takes=[BLOCKS])
+    channel.push(b"old")
+    before, again = channel.producer_fifo, Gives(b"1")
+    channel.producer_fifo = deque([b"new"])
+    before.append(again)
+    before.clear()
+    play(channel)
+    assert channel.socket.sent == b"new"
+    assert again.closed == 0
+
+
 def test_producers_that_a_program_drops_from_the_queue_are_closed_once() -> None:
     cleared, dropped, kept = Gives(b"1"), Gives(b"2"), Gives(b"3")
     channel = chat(takes=[BLOCKS] * 9)

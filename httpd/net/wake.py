@@ -99,17 +99,19 @@ class Worker:
     def _run(self) -> None:
         gate = threading.Lock()
         gate.acquire()
-        while not self._closed:
+        while True:
             with self._changing:
+                if self._closed:
+                    return
                 piece = self._waiting.popleft() if self._waiting else None
-                if piece is None and not self._closed:
+                if piece is None:
                     self._gates.append(gate)
-            if piece is not None:
+            if piece is None:
+                gate.acquire()
+            else:
                 self._do(*piece)
                 # Else what was done last would be kept as long as there is nothing to do.
                 del piece
-            elif not self._closed:
-                gate.acquire()
 
     def _do(self, work: Callable[[], object], then: Then | None) -> None:
         error = None

@@ -313,15 +313,18 @@ def test_another_server_has_another_beginning() -> None:
 
 
 class Watch:
-    """A watched folder; `told` are the calls, as sets of the names below it."""
+    """A watched folder, which is looked for often; `told` are the calls, as sets of the names below it."""
 
     def __init__(self, *folders: Path, ignored: Iterable[Path] = ()) -> None:
         needs_module("watchfiles")
-        from httpd.reload.watching import Watcher
+        from httpd.reload import watching
 
+        self.often = pytest.MonkeyPatch()
+        self.often.setattr(watching, "_LOOK", 100)
+        self.often.setattr(watching, "_ABSENT_SECONDS", 0.05)
         self.told: list[set[str]] = []
         self.root = folders[0]
-        self.watcher = Watcher(map(str, folders), self._changed, map(str, ignored))
+        self.watcher = watching.Watcher(map(str, folders), self._changed, map(str, ignored))
 
     def _changed(self, paths: Collection[str]) -> None:
         self.told.append({os.path.relpath(path, os.path.realpath(self.root)) for path in paths})
@@ -340,6 +343,7 @@ class Watch:
     def __exit__(self, *why: object) -> None:
         began = time.monotonic()
         self.watcher.stop()
+        self.often.undo()
         assert time.monotonic() - began < 2
         assert "reload" not in {thread.name for thread in threading.enumerate()}
 

@@ -526,7 +526,7 @@ def test_after_a_large_answer_there_is_time_for_a_last_request(listening: socket
 
 
 def test_whoever_has_connected_when_a_server_makes_way_is_served(listening: socket.socket) -> None:
-    server = Server(hello, access_log="off", limits=Limits(reuse_time=0.3))
+    server = Server(hello, access_log="off", limits=Limits(reuse_time=0.3, linger_pause=0.1))
     server.start([listening.dup()])
     with socket.create_connection(listening.getsockname(), 10) as waiting:
         waiting.sendall(GET)

@@ -493,9 +493,8 @@ class async_chat(asyncore.dispatcher):
             return self._not_sent(why)
 
     def _ac_announce_output(self) -> None:
-        # To say it once too often is harmless; not to say it would leave the rest unsent.
         waits = bool(self._ac_fifo) and not self._ac_stalled
-        if waits or self._ac_waits:
+        if waits != self._ac_waits:
             self._ac_waits = waits
             self.interest_changed()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import logging
 import mmap
@@ -915,6 +916,90 @@ def test_only_who_has_a_queue_of_the_programs_own_is_asked_on_every_pass(
     asked.clear()
     asyncore.loop(timeout=0, map=channels, count=5)
     assert asked == [own] * 5
+
+
+class Waiting(Chat):
+    """Counts how often it is asked whether it waits for room."""
+
+    announces_all = True
+    asked = 0
+
+    @announced
+    def writable(self) -> bool:
+        self.asked += 1
+        return super().writable()
+
+
+@pytest.fixture
+def waiting(pair: tuple[socket.socket, socket.socket]) -> Waiting:
+    """A channel whose peer takes nothing yet, and of which the loop knows that it waits for room."""
+    pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    channel = Waiting(pair[0], {})
+    asyncore.loop(timeout=0, map=channel._map, count=1)
+    channel.push(bytes(1 << 18))
+    asyncore.loop(timeout=0, map=channel._map, count=2)
+    assert channel.writable()
+    return channel
+
+
+def take(theirs: socket.socket, channel: Chat, amount: int) -> None:
+    """Have the peer take so much of what the loop sends."""
+    theirs.setblocking(False)
+    taken = 0
+
+    def some() -> bool:
+        nonlocal taken
+        with contextlib.suppress(BlockingIOError):
+            taken += len(theirs.recv(min(amount - taken, 1 << 16)))
+        return taken == amount
+
+    turn(channel._map, some)
+
+
+def test_who_goes_on_waiting_for_room_is_not_asked_after_every_piece(
+    waiting: Waiting, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    asked = waiting.asked
+    take(pair[1], waiting, 1 << 17)
+    assert waiting.asked == asked
+    take(pair[1], waiting, 1 << 17)
+    assert not waiting.producer_fifo
+
+
+def test_a_queue_that_is_filled_again_while_there_is_no_room_is_sent(
+    waiting: Waiting, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    waiting.discard_buffers()
+    # The loop hears that nothing waits, by whatever it asks for.
+    waiting.interest_changed()
+    asyncore.loop(timeout=0, map=waiting._map, count=1)
+    gone = waiting.ac_bytes_sent
+    waiting.push(bytes(1 << 18))
+    take(pair[1], waiting, gone + (1 << 18))
+
+
+def test_a_channel_that_begins_anew_waits_for_room_again(
+    waiting: Waiting, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    channels = waiting._map
+    waiting.close()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        waiting.set_socket(ours)
+        waiting.connected = True
+        asyncore.loop(timeout=0, map=channels, count=1)
+        waiting.push(bytes(1 << 18))
+        take(theirs, waiting, 1 << 18)
+
+
+def test_what_another_thread_pushes_is_looked_at_whatever_the_loop_knows(waiting: Waiting) -> None:
+    asked = waiting.asked
+    thread = threading.Thread(target=waiting.push, args=(b"x",))
+    thread.start()
+    thread.join()
+    asyncore.loop(timeout=0, map=waiting._map, count=1)
+    assert waiting.asked == asked + 1
 
 
 # ---- overridden hooks

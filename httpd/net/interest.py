@@ -93,7 +93,7 @@ class Interests:
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._handle: Handle = _unheard
         self._turning = False
-        self._waiting_thread = 0
+        self._thread = self._waiting_thread = 0
         # The file that each descriptor was of: when it came into a plain dict, otherwise when it was looked at first.
         self._files: dict[int, tuple[int, int]] = {}
         self._sweep_at = float("-inf")
@@ -131,7 +131,7 @@ class Interests:
 
     def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
         # From here on whoever changes something in another thread ends the wait; what was changed before is seen now.
-        self._waiting_thread = threading.get_ident()
+        self._thread = self._waiting_thread = threading.get_ident()
         try:
             # Most turns change nothing.
             if self._changes or self._noted or self._asked or self._stale or not self._notes_changes:
@@ -192,6 +192,18 @@ class Interests:
         """The channel's answer may have changed.  May be called from any thread."""
         self._noted.add(channel._fileno)
         self.rouse()
+
+    def waits_for_room(self, channel: Any) -> bool:
+        """Whether the loop, asked in its own thread, waits for room on the channel: there is nothing new to be said.
+
+        In another thread nobody can tell: what was found would be changed at the same time.
+        """
+        fd = channel._fileno
+        return (
+            bool(self._masks.get(fd, 0) & WRITE)
+            and self._channels.get(fd) is channel
+            and self._thread == threading.get_ident()
+        )
 
     def touch(self, fd: int) -> None:
         """The map's entry for `fd` was made anew.  May be called from any thread.

@@ -347,6 +347,34 @@ def test_what_a_closed_worker_has_not_begun_is_forgotten() -> None:
     assert not worker._threads[0].is_alive()
 
 
+def test_a_worker_may_be_closed_again_and_again() -> None:
+    worker, done = wake.Worker({}), threading.Event()
+    worker.do(done.set)
+    assert done.wait(5)
+    for _ in range(3):
+        worker.close()
+
+
+def test_where_the_system_has_no_thread_left_those_there_are_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, done, go = wake.Worker({}, threads=2), threading.Event(), threading.Event()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(wake.Full):
+            worker.do(done.set)
+        assert worker.pieces == 0
+    worker.do(lambda: go.wait(5))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        worker.do(done.set)
+    go.set()
+    assert done.wait(5)
+    worker.close()
+
+
 def test_a_piece_of_work_may_close_its_worker() -> None:
     worker = wake.Worker({})
     closed = threading.Event()

@@ -21,7 +21,7 @@ _PATIENCE = 5.0
 
 
 class Full(Exception):
-    """More work waits than may."""
+    """More work waits than may, or there is no thread to be had for it."""
 
 
 def call(function: Callable[..., object], *args: Any, map: dict[int, Any] | None = None) -> None:
@@ -92,9 +92,20 @@ class Worker:
             if self._gates:
                 self._gates.pop().release()
             elif len(self._threads) < min(self._pieces, self._most_threads):
-                thread = threading.Thread(target=self._run, name="httpd-worker", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._start_thread()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name="httpd-worker", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has none left.  Those that there are go on; where there are none, nothing would.
+            if not self._threads:
+                self._waiting.pop()
+                self._pieces -= 1
+                raise Full from None
+        else:
+            self._threads.append(thread)
 
     def _run(self) -> None:
         gate = threading.Lock()
@@ -130,8 +141,8 @@ class Worker:
         with self._changing:
             self._closed = True
             self._waiting.clear()
-            for gate in self._gates:
-                gate.release()
+            while self._gates:
+                self._gates.pop().release()
         end = time.monotonic() + _PATIENCE
         for thread in self._threads:
             if thread is not threading.current_thread():

@@ -118,6 +118,7 @@ def test_too_many_get_a_503_and_are_told_when_to_come_again() -> None:
     exchange = Exchange([GET], shout, pool=full)
     [answer] = exchange.answers()
     assert (answer.status, answer["retry-after"], answer.keeps_alive) == (503, "1", True)
+    assert exchange.handler.asked is None
     exchange.service.pool = at_once
     assert exchange.feed(GET).answers()[1].status == 200
 

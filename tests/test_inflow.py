@@ -232,6 +232,17 @@ def test_a_site_that_answers_by_itself_needs_no_content() -> None:
     assert (answer.status, answer.keeps_alive, exchange.state) == (403, False, State.LINGER)
 
 
+def test_who_reads_in_the_loop_is_told_and_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    class InTheLoop(Reading):
+        def __call__(self, request: Request) -> Response:
+            return text(str(len(request.files[""].file.read())))
+
+    exchange = InTheLoop(*pieces_of(post(content(100_000)))).exchange
+    [answer] = exchange.answers("POST")
+    assert (answer.status, answer.keeps_alive, exchange.state) == (500, False, State.LINGER)
+    assert "let the handler be @blocking" in caplog.text
+
+
 # ---- scripted: Expect
 
 

@@ -488,6 +488,7 @@ class http_request_handler(WatchedChat):
         try:
             self.service.pool(partial(self.work_on, later), None)
         except Full:
+            self._put_off = None
             self._drop_answer(request)
             busy = HTTPError(503, "Too many requests wait already.", [("Retry-After", "1")])
             self.respond(request.head, self.error_page(request.head, busy))

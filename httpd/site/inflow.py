@@ -42,6 +42,7 @@ class Inflow(io.RawIOBase):
         self._wanted = wanted
         self._pieces: deque[bytes] = deque()
         self._changed = threading.Condition()
+        self._loop = threading.get_ident()
         self._room = _HELD
         self._ended = self._gone = False
         self.full = awaited  # whether the loop is to stop
@@ -88,14 +89,24 @@ class Inflow(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Take what is there, or wait for it; 0 at the end.  Raises ConnectionAbortedError when the client has gone."""
+        """Take what is there, or wait for it; 0 at the end.
+
+        Raises ConnectionAbortedError when the client has gone, and RuntimeError in the loop, which cannot wait: who
+        reads such content is `blocking`.
+        """
         with self._changed:
             if self.full and not self._pieces:
                 self._wanted()
-            self._changed.wait_for(lambda: self._pieces or self._ended or self._gone)
+            if not self._is_there() and threading.get_ident() == self._loop:
+                raise RuntimeError("content that is still to come is read in the loop; let the handler be @blocking")
+            self._changed.wait_for(self._is_there)
             if self._gone:
                 raise ConnectionAbortedError("the client has gone, or was too slow")
             return self._take(memoryview(buffer).cast("B"))
+
+    def _is_there(self) -> bool:
+        """Whether there is something to take, or to tell."""
+        return bool(self._pieces) or self._ended or self._gone
 
     def _take(self, room: memoryview) -> int:
         """Fill as much of the room as the pieces that are there do; how much that is."""

@@ -23,6 +23,7 @@ from httpd.net.wake import at_once
 from httpd.passwords import htpasswd
 from httpd.passwords.htpasswd import Credentials, PasswordFile, parse_credentials, parse_htpasswd
 from httpd.passwords.realms import Protected, Realms, parse_realms
+from httpd.passwords.tries import wrong_passwords
 from httpd.protocol.errors import Later
 from httpd.site.cors import Preflight, cors_lines
 
@@ -369,6 +370,20 @@ def test_who_knows_the_password_does_not_guess(users: Path, clock: Clock) -> Non
         assert found_out(file, ALICE) == "alice"
         clock.now += 0.1
         file._table.__dict__["_known"].clear()  # type: ignore[union-attr]
+
+
+def test_who_asks_many_workers_at_once_does_not_guess(users: Path, clock: Clock) -> None:
+    together = wrong_passwords()
+    workers = [PasswordFile(users, clock=clock, tries=together) for _ in range(12)]
+    for credentials in (ALICE, basic("alice", "mistyped")):
+        checks = []
+        for file in workers:
+            with pytest.raises(Later) as raised:
+                file.user(credentials.removeprefix("Authorization: "), "192.0.2.1")
+            checks.append(raised.value.work)
+        for check in checks:
+            check()
+    assert {found_out(file, ALICE) for file in workers} == {"alice"}
 
 
 def test_few_checks_wait(users: Path, clock: Clock) -> None:

@@ -179,6 +179,8 @@ class PasswordFile:
         if given is None:
             return ""
         digest = table.digest(value)
+        # Of another file the same would be another guess.
+        trial = self._client(peer), f"{self.path} {value}"
         with self._lock:
             user = table.outcome(digest, now)
             if user is not None:
@@ -186,11 +188,11 @@ class PasswordFile:
             if digest not in self._checked:
                 if len(self._checked) >= _MOST_CHECKED:
                     raise _busy()
-                self._tries.add(self._client(peer), now)
+                self._tries.add(*trial, now)
                 self._checked.add(digest)
-        raise Later(lambda: self._check(table, digest, given, peer))
+        raise Later(lambda: self._check(table, digest, given, trial))
 
-    def _check(self, table: _Table, digest: bytes, given: Credentials, peer: str) -> None:
+    def _check(self, table: _Table, digest: bytes, given: Credentials, trial: tuple[Hashable, str]) -> None:
         """Find out beside the loop, unless another request with the same credentials has had it found out."""
         with self._lock:
             if table.outcome(digest, self._clock()) is not None:
@@ -200,7 +202,7 @@ class PasswordFile:
             with self._lock:
                 table.keep(digest, user, self._clock())
                 if user:
-                    self._tries.forgive(self._client(peer))
+                    self._tries.forgive(*trial)
         finally:
             with self._lock:
                 self._checked.discard(digest)

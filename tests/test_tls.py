@@ -970,6 +970,15 @@ def test_a_recorded_connection_breaks_no_law() -> None:
     assert inbound(trace.events) == GET + GET + CLOSE
 
 
+def test_a_large_answer_is_played_again_in_the_pieces_that_were_offered() -> None:
+    traces = Memory()
+    with serving(lambda request: Response(bytes(200_000)), tls=server_context()) as server:
+        Tracing(traces).attach(server)
+        ask(server, CLOSE)
+    [trace] = traces.traces
+    assert replay(trace)[1] == []
+
+
 def test_classes_made_for_a_while_are_not_kept() -> None:
     for number in range(50):
         over_tls(type(f"passing_{number}", (http_request_handler,), {}))

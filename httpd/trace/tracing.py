@@ -17,7 +17,7 @@ from ..net.asynchat import SEND_ALLOWANCE
 from ..net.backends import READ, WRITE, Backend, best_backend
 from ..net.interest import interests_of
 from ..net.timers import Timers
-from ..net.tls import TlsSocket
+from ..net.tls import TlsChat, TlsSocket
 from ..server.handler import http_request_handler
 from ..server.server import Server
 from ..server.service import Service
@@ -122,12 +122,13 @@ def settings_of(sock: Any, service: Service) -> dict[str, int]:
     """The sizes that decide where bytes are cut; and, as 0 or 1, whether files go by sendfile or are read, whether TLS
     is spoken, and whether the first answer ends the connection.
     """
+    over_tls = isinstance(sock, TlsSocket)
     return {
         "piece": service.limits.piece,
-        "out_buffer": http_request_handler.ac_out_buffer_size,
+        "out_buffer": (TlsChat if over_tls else http_request_handler).ac_out_buffer_size,
         "allowance": SEND_ALLOWANCE,
         "sendfile": int(type(sock) is socket.socket),
-        "tls": int(isinstance(sock, TlsSocket)),
+        "tls": int(over_tls),
         "draining": int(service.draining),
     }
 

@@ -494,11 +494,11 @@ class async_chat(asyncore.dispatcher):
 
     def _ac_announce_output(self) -> None:
         waits = bool(self._ac_fifo) and not self._ac_stalled
-        if waits and self._kept_by is not None and self._kept_by.waits_for_room(self):
+        if waits and self._ac_waits and self._kept_by is not None and self._kept_by.waits_for_room(self):
             # As after every piece of a large file.
-            self._ac_waits = True
-        elif waits or self._ac_waits:
-            # To say it once too often is harmless; not to say it would leave the rest unsent.
+            return
+        # To say it once too often is harmless; not to say it would leave the rest unsent.
+        if waits or self._ac_waits:
             self._ac_waits = waits
             self.interest_changed()
 

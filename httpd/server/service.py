@@ -25,6 +25,7 @@ Beside = Callable[[Callable[[], object], Then | None], None]
 # What one connection too many is told.
 BUSY = b"503 Too many connections now\n"
 
+
 def status_line(status: int) -> bytes:
     """The status-line with its CRLF (RFC 9112 §4).  This is an HTTP/1.0 server, and says so."""
     if isinstance(status, Status):

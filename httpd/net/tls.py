@@ -228,6 +228,11 @@ class TlsSocket:
         return bool(self._unsent) and sum(map(len, self._unsent)) > _MOST_UNSENT
 
     @property
+    def version(self) -> str:
+        """What is spoken, such as "TLSv1.3"; "" before the handshake is done."""
+        return (self._engine and self.established and self._engine.version()) or ""
+
+    @property
     def untold(self) -> int:
         """How many bytes are with the kernel of data that `send` has not said to be sent."""
         return max(0, self._taken - sum(map(len, self._unsent)))

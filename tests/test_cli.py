@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -167,6 +168,14 @@ def test_the_version(capfd: pytest.CaptureFixture[str]) -> None:
         cli.main(["--version"])
     assert left.value.code == 0
     assert capfd.readouterr().out == f"httpd {httpd.__version__}\n"
+
+
+def test_the_package_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["httpd", "--version"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("httpd", run_name="__main__")
+    assert not left.value.code
+    assert capsys.readouterr().out == f"httpd {httpd.__version__}\n"
 
 
 def test_the_list_of_limits(capfd: pytest.CaptureFixture[str]) -> None:

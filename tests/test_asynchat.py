@@ -9,6 +9,7 @@ import logging
 import mmap
 import os
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -1000,6 +1001,34 @@ def test_what_another_thread_pushes_is_looked_at_whatever_the_loop_knows(waiting
     thread.join()
     asyncore.loop(timeout=0, map=waiting._map, count=1)
     assert waiting.asked == asked + 1
+
+
+@pytest.mark.parametrize("step", range(1, 60))
+def test_another_thread_may_push_between_any_two_steps_of_a_send(step: int) -> None:
+    """A thread may have its turn between any two instructions; here it does after so many of them."""
+    channel = chat()
+    channel.ac_enqueue(b"a")
+    channel.ac_enqueue(b"b")
+    left = [step]
+
+    def traced(frame: Any, event: str, argument: Any) -> Any:
+        if frame.f_code is not asynchat.async_chat._ac_gather.__code__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left[0] -= 1
+            if left[0] == 0:
+                channel._ac_fifo.append(b"c")
+        return traced
+
+    before = sys.gettrace()
+    sys.settrace(traced)
+    try:
+        channel.initiate_send()
+    finally:
+        sys.settrace(before)
+    play(channel)
+    assert channel.socket.sent == (b"abc" if left[0] <= 0 else b"ab")
 
 
 # ---- overridden hooks

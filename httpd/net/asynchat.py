@@ -20,7 +20,6 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 from threading import get_ident
 from typing import Any
 
@@ -433,8 +432,9 @@ class async_chat(asyncore.dispatcher):
         """(the pieces to send together, whether a file follows them at once)"""
         pieces: list[Any] = []
         room = self.ac_out_buffer_size
-        # A copy: another thread may push meanwhile.
-        for item in list(islice(self._ac_fifo, _MOST_PIECES)):
+        # By number: another thread may push meanwhile, which ends an iteration.
+        for at in range(min(len(self._ac_fifo), _MOST_PIECES)):
+            item = self._ac_fifo[at]
             if not isinstance(item, _DATA):
                 return pieces, hasattr(item, "send_to") and item.remaining > 0
             pieces.append(item if len(item) <= room else memoryview(item)[:room])

@@ -71,9 +71,9 @@ def test_each_event_names_the_method_that_recorded_it(name: str, site: Site, mon
     steps: list[tuple[Any, str]] = []
 
     class Watched(Recorder):
-        def _note(self, record: Any) -> None:
-            steps.append((record, step_under_way()))
-            super()._note(record)
+        def _note(self, kind: Any, *what: Any) -> None:
+            steps.append((kind(*what), step_under_way()))
+            super()._note(kind, *what)
 
     monkeypatch.setattr("httpd.trace.replay.Recorder", Watched)
     recorded(name, site)

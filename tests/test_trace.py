@@ -550,9 +550,10 @@ def test_who_does_not_trace_has_nothing_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_traced_request_costs_at_most_five_plain_ones(tmp_path: Path) -> None:
+def test_a_traced_request_costs_about_four_plain_ones_at_most(tmp_path: Path) -> None:
     measured = costs(tmp_path)
-    assert measured["in memory"] <= 5 * measured["plain"]
+    # 3.8 to 3.9 where nothing else runs.
+    assert measured["in memory"] <= 4.5 * measured["plain"]
 
 
 # ---- hiding

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from errno import EAGAIN, EWOULDBLOCK
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVarTuple
 
 from ..protocol.errors import HTTPError, Refusal
 from ..protocol.message import Head, Request, Response
@@ -56,7 +56,9 @@ from .veil import Veil, starred
 __all__ = ["Recorder", "Turns"]
 
 Channel = http_request_handler
-_new = tuple.__new__
+_new: Any = tuple.__new__
+# The fields of an event.
+_What = TypeVarTuple("_What")
 
 # The field lines of answers, by their bytes and by what is hidden in them.
 _known: dict[tuple[str, ...], dict[bytes, tuple[tuple[str, str], ...]]] = {}
@@ -101,6 +103,13 @@ class Recorder:
     is its number among those that are recorded, `asked_in` that of the event that is the newest request-line.
     """
 
+    __slots__ = (
+        "_asked_at", "_began", "_by", "_clock", "_data_limit", "_events", "_file", "_head", "_head_left", "_inbound",
+        "_interest", "_known_lines", "_last_input", "_made", "_next_part", "_now", "_outbound", "_part_from",
+        "_queue", "_raised", "_received", "_redacted", "_refilled", "_room", "_route", "_sent", "_sink",
+        "_terminator", "_turn", "_turns", "_why", "asked_in", "connection",
+    )  # fmt: skip
+
     def __init__(
         self, head: TraceHead, sink: Callable[[Event], None], clock: Callable[[], float], turns: Turns
     ) -> None:
@@ -139,7 +148,7 @@ class Recorder:
         self._asked_at = 0.0
         self._raised = False
 
-    def _note(self, record: Any) -> None:
+    def _note(self, kind: Callable[[*_What], object], *what: *_What) -> None:
         now = self._now = self._clock()
         turn = self._turns.number
         if turn != self._turn:
@@ -148,8 +157,8 @@ class Recorder:
                 self._emit(self._turns.polled)
         n = self._events
         self._events = n + 1
-        # As Event(…) does, without a call in between.
-        self._sink(_new(Event, (n, (now - self._began) * 1000, turn, record)))
+        # As Event(…) and kind(…) do, without the calls in between.
+        self._sink(_new(Event, (n, (now - self._began) * 1000, turn, _new(kind, what))))
 
     def _emit(self, record: Any) -> None:
         self._sink(Event(self._events, (self._now - self._began) * 1000, self._turn, record))
@@ -158,10 +167,10 @@ class Recorder:
     # ---- the socket
 
     def accepted(self, peer: str, fd: int) -> None:
-        self._note(Accepted(peer, fd))
+        self._note(Accepted, peer, fd)
 
     def received(self, channel: Channel, data: bytes, asked: int) -> None:
-        self._note(Received(self._received, len(data), self._inbound(data), asked))
+        self._note(Received, self._received, len(data), self._inbound(data), asked)
         self._received += len(data)
         self._last_input = self._now
 
@@ -176,48 +185,48 @@ class Recorder:
 
     def _failed(self, op: Any, why: OSError) -> None:
         if why.errno in (EAGAIN, EWOULDBLOCK):
-            self._note(Blocked(op))
+            self._note(Blocked, op)
             return
         self._by = self._by or "error"
-        self._note(Failed(op, why.errno or 0, why.strerror or str(why)))
+        self._note(Failed, op, why.errno or 0, why.strerror or str(why))
 
     def eof(self, channel: Channel) -> None:
         self._by = self._by or "peer"
-        self._note(Eof(self._received))
+        self._note(Eof, self._received)
 
     def lost(self, channel: Channel) -> None:
         """The connection is gone; where no step has said why, the wait for it has."""
         if not self._by:
             self._by = "peer"
-            self._note(Failed("poll", 0, "the connection was lost"))
+            self._note(Failed, "poll", 0, "the connection was lost")
 
     def raised_in_step(self, channel: Channel, error: BaseException | None) -> None:
         self._by = "error"
-        self._note(Failed("step", getattr(error, "errno", None) or 0, _described(error)))
+        self._note(Failed, "step", getattr(error, "errno", None) or 0, _described(error))
 
     def interest(self, channel: Channel) -> None:
         """What the channel waits for may have changed."""
         now = bool(channel.readable()), bool(channel.writable())
         if now != self._interest:
             self._interest = now
-            self._note(Interest(*now))
+            self._note(Interest, *now)
 
     def gave_up(self, channel: Channel) -> None:
         """Patience with the peer is at its end."""
         self._by = self._by or "timeout"
         self._why = "the peer was too slow"
         waited = (self._clock() - self._last_input) * 1000
-        self._note(TimedOut(channel.state.value, round(max(0.0, waited), 3)))
+        self._note(TimedOut, channel.state.value, round(max(0.0, waited), 3))
 
     def told(self, channel: Channel, what: Any) -> None:
         """A call from outside."""
         if what in ("close", "cut"):
             self._by = self._by or "server"
-        self._note(Told(what))
+        self._note(Told, what)
 
     def closed(self, channel: Channel, unread: int) -> None:
         by: Any = self._by or "server"
-        self._note(Closed(by, self._received, channel.ac_bytes_sent, unread))
+        self._note(Closed, by, self._received, channel.ac_bytes_sent, unread)
         self._sink = _nothing
 
     # ---- in: terminators
@@ -233,38 +242,38 @@ class Recorder:
             return
         self._terminator = value
         if isinstance(value, bytes):
-            self._note(TerminatorSet("bytes", value.decode("latin-1")))
+            self._note(TerminatorSet, "bytes", value.decode("latin-1"))
         else:
-            self._note(TerminatorSet("none" if value is None else "length", value))
+            self._note(TerminatorSet, "none" if value is None else "length", value)
 
     def scanned(self, channel: Channel, data: bytes, start: int, found: int, held: int) -> None:
         """`data` was searched from `start` on; found is -1 where it was not."""
         base = self._received - len(data)
         result: Any = "found" if found >= 0 else "partial" if held else "absent"
         at = base + found if found >= 0 else None
-        self._note(Scanned(base + start, len(data) - start, result, at, held))
+        self._note(Scanned, base + start, len(data) - start, result, at, held)
 
     def collected(self, channel: Channel, data: bytes) -> None:
         """The channel takes what stands before its terminator, or throws it away."""
         start = self._at(channel) - len(data)
         if getattr(channel, "state", None) is State.LINGER:
-            self._note(Discarded(start, len(data), "nothing more is read"))
+            self._note(Discarded, start, len(data), "nothing more is read")
             return
         self._head = None
         left = channel.get_terminator()
         remaining = left - len(data) if isinstance(left, int) and left else None
-        self._note(Collected(start, len(data), remaining))
+        self._note(Collected, start, len(data), remaining)
 
     def terminator_found(self, channel: Channel) -> None:
         """Where the terminator stands; another part begins behind it."""
         terminator, end = channel.get_terminator(), self._at(channel)
         length = len(terminator) if isinstance(terminator, bytes) else 0
-        self._note(TerminatorFound(end - length, length))
+        self._note(TerminatorFound, end - length, length)
         self._part_from, self._next_part = self._next_part, end
 
     def lingers(self, channel: Channel) -> None:
         if waiting := channel.ac_in_buffer:
-            self._note(Discarded(self._at(channel), len(waiting), "it came behind the last answer"))
+            self._note(Discarded, self._at(channel), len(waiting), "it came behind the last answer")
 
     # ---- messages
 
@@ -279,15 +288,15 @@ class Recorder:
         at = self._part_from
         method, target, version = head.request_line.split(" ")
         (start, length), *places = _line_starts(data)
-        self._note(RequestLine(at + start, length, method, target, version))
+        self._note(RequestLine, at + start, length, method, target, version)
         self.asked_in = self._events - 1
         for (start, length), (name, value) in zip(places, head.headers.lines, strict=True):
-            self._note(FieldLine(at + start, length, name, _shown(name, value, self._redacted)))
+            self._note(FieldLine, at + start, length, name, _shown(name, value, self._redacted))
 
     def body_expected(self, channel: Channel, head: Head) -> None:
         # What is pushed now is news of its own.
         self._room = self._data_limit
-        self._note(BodyExpected(head.content_length, "RFC 9112 §6.2"))
+        self._note(BodyExpected, head.content_length, "RFC 9112 §6.2")
 
     def refused(self, channel: Channel, refusal: Refusal) -> None:
         # Unless its end was found, it is the part that is still being read.
@@ -295,7 +304,7 @@ class Recorder:
         self._head = None
         self._why = f"refused with {refusal.status}"
         status, reason, rule, start, length = refusal
-        self._note(Refused(status, reason, rule, begin + start, length))
+        self._note(Refused, status, reason, rule, begin + start, length)
 
     def state_changed(self, channel: Channel, new: State) -> None:
         """The channel is about to change its state; why, the last step has said, or the table knows."""
@@ -304,7 +313,7 @@ class Recorder:
         why, self._why = self._why, ""
         if new is State.CLOSED and self._by:
             why = _ENDED[self._by]
-        self._note(StateChanged(before, after, why or _WHY.get((before, after)) or _ENDED["server"]))
+        self._note(StateChanged, before, after, why or _WHY.get((before, after)) or _ENDED["server"])
 
     def responded(self, channel: Channel, response: Response, fields: bytes, bodiless: bool, persistent: bool) -> None:
         """A response is about to go to the queue, with the field lines that it will have."""
@@ -314,7 +323,7 @@ class Recorder:
         body: Any = "none" if bodiless else _BODIES.get(_name_of(response.body), "stream")
         self._head_left = len(status_line(response.status)) + len(common) + len(fields)
         self._room = self._head_left + self._data_limit
-        self._note(Responded(response.status, shown, body, 0 if bodiless else response.length))
+        self._note(Responded, response.status, shown, body, 0 if bodiless else response.length)
 
     def _know_lines(self, fields: bytes) -> tuple[tuple[str, str], ...]:
         """The field lines in these bytes, which are much the same from answer to answer."""
@@ -332,21 +341,21 @@ class Recorder:
         self._raised = False
         tried, params, handler = route_of(channel.service.site, request)
         self._route = Routed(request.method, request.path, tuple(tried), params, handler)
-        self._note(self._route)
+        self._note(Routed, *self._route)
         self._asked_at = self._clock()
 
     def answered(self, channel: Channel) -> None:
         if not self._raised and self._route is not None:
             took = (self._clock() - self._asked_at) * 1000
-            self._note(Returned(self._route.handler, round(max(0.0, took), 3)))
+            self._note(Returned, self._route.handler, round(took, 3) if took > 0.0 else 0.0)
 
     def postponed(self, channel: Channel) -> None:
         if self._route is not None:
-            self._note(Postponed(self._route.handler))
+            self._note(Postponed, self._route.handler)
 
     def raised(self, channel: Channel, error: BaseException | None) -> None:
         self._raised = True
-        self._note(Raised(_described(error), error.status if isinstance(error, HTTPError) else 500))
+        self._note(Raised, _described(error), error.status if isinstance(error, HTTPError) else 500)
 
     # ---- out: producers
 
@@ -359,7 +368,7 @@ class Recorder:
             self._queue.clear()
         size = len(item) if isinstance(item, bytes) else getattr(item, "remaining", None)
         self._queue.append((item, name))
-        self._note(Pushed(name, len(self._queue), size))
+        self._note(Pushed, name, len(self._queue), size)
         self._give_out_bytes()
 
     def _give_out_bytes(self) -> None:
@@ -373,11 +382,11 @@ class Recorder:
         self._room -= len(kept)
         head = self._head_left
         if head:
-            self._head_left = max(0, head - length)
+            self._head_left = head - length if head > length else 0
             shown = self._outbound(kept[:head]) + kept[head:].decode("latin-1")
         else:
             shown = kept.decode("latin-1")
-        self._note(Refilled(name, outcome, self._refilled, length, shown))
+        self._note(Refilled, name, outcome, self._refilled, length, shown)
         self._refilled += length
 
     def refilled(self, channel: Channel, producer: Any, data: bytes | None) -> None:
@@ -406,7 +415,7 @@ class Recorder:
     def sent(self, channel: Channel, offered: int, count: int) -> None:
         """So much was offered, and so much the kernel took."""
         if count:
-            self._note(Sent(self._sent, offered, count))
+            self._note(Sent, self._sent, offered, count)
             self._sent += count
             self._last_input = self._now
 
@@ -423,7 +432,7 @@ class Recorder:
 
     def closes_when_done(self, channel: Channel) -> None:
         self._by = self._by or "server"
-        self._note(CloseWhenDone(len(self._queue)))
+        self._note(CloseWhenDone, len(self._queue))
 
 
 @lru_cache(256)

@@ -101,7 +101,10 @@ class _TracedSteps(async_chat):
 
     def set_terminator(self, term: Any) -> None:
         super().set_terminator(term)
-        self._tell("terminator_set")
+        try:
+            self._recorder.terminator_set(self)
+        except Exception:
+            self._drop_recorder()
 
     def ac_scan(self, data: bytes, start: int, terminator: bytes) -> tuple[int, int]:
         found, held = super().ac_scan(data, start, terminator)

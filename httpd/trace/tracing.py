@@ -179,8 +179,12 @@ class _CountedTurns:
     def waited(self, seconds: float, events: list[tuple[int, int]]) -> None:
         """The loop has waited, and these descriptors are ready."""
         self.number += 1
-        readable = sum(1 for _, mask in events if mask & READ)
-        writable = sum(1 for _, mask in events if mask & WRITE)
+        readable = writable = 0
+        for _, mask in events:
+            if mask & READ:
+                readable += 1
+            if mask & WRITE:
+                writable += 1
         self.polled = Polled(round(seconds * 1000, 3), readable, writable, len(self._timers))
 
 

@@ -48,7 +48,7 @@ def _judged(request: pytest.FixtureRequest) -> Iterator[None]:
 _LEFT_OUT = ("slow", "tools", "programs")
 _STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")
 # How many rows of a test's table --quick takes, evenly from all of it.
-_ROWS = 8
+_ROWS = 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

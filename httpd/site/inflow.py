@@ -1,8 +1,8 @@
 """Content that a thread reads while it comes: a WSGI application's, if it is not small.
 
 The loop puts in what it receives, and stops receiving when it has put in a bound's worth; the thread takes that, waits
-where there is nothing, and has the loop go on when it has taken all.  So no more than the bound is held of content of
-any length, and a client sends no faster than its content is read.
+where there is nothing, and has the loop go on when it has taken all.  So no more than the bound and a piece is held of
+content of any length, and a client sends no faster than its content is read.
 
 Only the loop decides when it stops, by what it has put in, and only a call from the thread has it go on: what the
 channel does follows from what it was given and told, so that a recording of it can be played again.

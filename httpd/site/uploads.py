@@ -164,7 +164,7 @@ class WholeBody:
 
     Little is held in memory, and the site is asked when it is there: it takes no thread to wait for, and no client can
     have one wait.  More is read while it comes, by as many threads as the server lets wait for clients; for the rest it
-    goes to disk first.
+    goes to disk first.  So who reads it is in a thread: `blocking`, or a WSGI application.
     """
 
     def __init__(self, size: int) -> None:

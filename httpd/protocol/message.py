@@ -17,8 +17,8 @@ from .forms import Form, is_multipart, parse_form, parse_query
 from .grammar import NOT_IN_VALUE, TOKEN
 
 __all__ = [
-    "SERVERS_OWN", "Content", "Head", "Headers", "Request", "Response", "html", "json", "redirect", "render_fields",
-    "replaced", "text",
+    "SERVERS_OWN", "WITHOUT_CONTENT", "Content", "Head", "Headers", "Request", "Response", "html", "json", "redirect",
+    "render_fields", "replaced", "text",
 ]  # fmt: skip
 
 
@@ -296,6 +296,8 @@ class Request:
 
 # RFC 9110 §15: three digits; an answer is no interim one.
 _FINAL = range(200, 1000)
+# RFC 9110 §6.4.1: besides every answer to HEAD, these end with their head.
+WITHOUT_CONTENT = (204, 304)
 # How a message ends, and who speaks when, is the server's to say.
 SERVERS_OWN = frozenset({"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"})
 
@@ -390,7 +392,7 @@ class Response:
     def _own_lines(self) -> Iterator[tuple[str, str]]:
         yield from self.headers
         # RFC 9110 §8.6: no Content-Length in a 204; a 304 has none of its own.
-        if self.length is not None and self.status not in (204, 304):
+        if self.length is not None and self.status not in WITHOUT_CONTENT:
             yield "Content-Length", str(self.length)
 
     def __repr__(self) -> str:

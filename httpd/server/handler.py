@@ -35,7 +35,7 @@ from ..protocol.errors import Blocking, HTTPError, Later, Promised, Refusal
 from ..protocol.head import RefusingParser, salvage
 from ..protocol.json_content import JSON
 from ..protocol.media_types import parse_media_type
-from ..protocol.message import Head, Request, Response, replaced
+from ..protocol.message import WITHOUT_CONTENT, Head, Request, Response, replaced
 from ..protocol.negotiation import best
 from ..site.answers import as_response
 from ..site.error_pages import KINDS, error_response, excerpt
@@ -566,8 +566,7 @@ class http_request_handler(WatchedChat):
         bodiless = head.method == "HEAD"
         try:
             fields = response.fields
-            # RFC 9110 §6.4.1: what else ends with its head.
-            bodiless = bodiless or response.status in (204, 304)
+            bodiless = bodiless or response.status in WITHOUT_CONTENT
             if not bodiless:
                 _check_length(response)
         except Exception:

@@ -70,16 +70,14 @@ class Log(Protocol):
 
 def escape(text: str) -> str:
     """Text that is safe between the quotes of a log line."""
-    return text if _is_safe(text) else _escaped(text)
+    if _is_safe(text):
+        return text
+    return _UNSAFE.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in _bytes_of(found[0])), text)
 
 
 def _is_safe(text: str) -> bool:
     # Most is; asked so, it costs less than a search.
     return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
-
-
-def _escaped(text: str) -> str:
-    return _UNSAFE.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in _bytes_of(found[0])), text)
 
 
 def _bytes_of(char: str) -> bytes:
@@ -135,8 +133,7 @@ class AccessLog:
         if self._fd < 0:
             return
         user, line, client = head.logged or self.remember(head)
-        stamp = self._stamp if self._taken_at == self._timers.now else self._now()
-        self._add(f'{peer or "unix:"} - {user} [{stamp}] "{line}" {status} {size} {client}\n')
+        self._add(f'{peer or "unix:"} - {user} [{self._now()}] "{line}" {status} {size} {client}\n')
 
     def refused(self, request_line: str, peer: str, status: int, size: int, channel: Channel) -> None:
         if self._fd >= 0:

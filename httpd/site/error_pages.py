@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..net.report import Reporter
 from ..protocol.errors import Refusal, reason_phrase
 from ..protocol.grammar import late
-from ..protocol.message import Response, html, json, replaced, text
+from ..protocol.message import WITHOUT_CONTENT, Response, html, json, replaced, text
 from ..protocol.negotiation import best, varying
 from .answers import NOSNIFF
 
@@ -115,7 +115,7 @@ def error_response(
         # It must be there (RFC 9110 §15.5.6), also where nobody said which methods.
         headers.append(("Allow", ""))
     detail = detail or (refusal.reason if refusal else _DETAILS.get(status, ""))
-    if status < 200 or status in (204, 304):
+    if status < 200 or status in WITHOUT_CONTENT:
         return Response(b"", status, headers)
     if refusal is not None:
         alone = Excerpt("", guilty, "") if isinstance(guilty, str) else guilty

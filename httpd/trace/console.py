@@ -138,6 +138,7 @@ def console_site(console: Console) -> Callable[[Request], Response]:
     _add_pages(site, console)
     _add_lessons(site, console)
     _add_data(site, console)
+    _add_requests(site, console)
     site.mount("/console", StaticFiles(os.path.join(folder("static"), "console"), listing=False))
     return site
 
@@ -231,6 +232,9 @@ def _add_data(site: Router, console: Console) -> None:
     def result(request: Request, run: int) -> Response:
         return json_response(console.lab.result(run))
 
+
+def _add_requests(site: Router, console: Console) -> None:
+    """What only a page of the console may ask for."""
     site.post("/api/lab")(console.start)
 
     @site.post("/api/open", body=Brought(console.permit))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..protocol.errors import HTTPError, Later, reason_phrase
 from ..protocol.files import Files
 from ..protocol.forms import Form
-from ..protocol.message import Head, Request, Response, Status, text
+from ..protocol.message import WITHOUT_CONTENT, Head, Request, Response, Status, text
 from ..server.handler import http_request_handler
 from ..site.uploads import WholeReader
 from .events import (
@@ -311,7 +311,7 @@ class _Answer:
         told = {name.lower(): value for name, value in self.what.fields}
         bodiless = self.what.body == "none"
         length = _number(told.get("content-length")) if bodiless else self.what.size
-        if bodiless and self.what.status in (204, 304):
+        if bodiless and self.what.status in WITHOUT_CONTENT:
             length = 0
         return Response(b"" if bodiless else self._body(), self._status(), lines, length=length)
 

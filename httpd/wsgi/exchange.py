@@ -13,7 +13,7 @@ from wsgiref.util import FileWrapper, is_hop_by_hop
 from ..net.producers import OpenFile, close_producer, feed_producer, file_producer
 from ..net.report import Reporter
 from ..protocol.errors import Blocking, reason_phrase
-from ..protocol.message import Content, Request, Response, Status
+from ..protocol.message import WITHOUT_CONTENT, Content, Request, Response, Status
 from ..site.streams import Stream
 
 __all__ = ["Exchange"]
@@ -133,7 +133,7 @@ class Exchange:
 
     @property
     def _is_bodiless(self) -> bool:
-        return self._request.method == "HEAD" or self._status in (204, 304)
+        return self._request.method == "HEAD" or self._status in WITHOUT_CONTENT
 
     def _begin(self, data: bytes) -> None:
         """Send the head with the first of the content, which often is all."""
@@ -142,7 +142,7 @@ class Exchange:
         length = self._length
         if self._is_bodiless:
             # What a GET would be given ends with the connection, so the answer to HEAD does.
-            ends_unknown = length is None and self._status not in (204, 304)
+            ends_unknown = length is None and self._status not in WITHOUT_CONTENT
             self._answer(feed_producer() if ends_unknown else b"", length)
         elif length is not None and len(data) >= length:
             self._answer(data[:length])

@@ -97,6 +97,70 @@ def test_it_renders_to_text_and_inherits(templates: Templates) -> None:
     assert templates.render("data.json", n=1) == '{"a": 1}'
 
 
+class Thing:
+    """What a template may come upon: attributes, items, methods, and some that want jinja2's context."""
+
+    name = "attribute"
+
+    def __getitem__(self, name: str) -> str:
+        return {"name": "item", "other": "item"}[name]
+
+    @property
+    def fails(self) -> str:
+        raise AttributeError("inside")
+
+    def method(self, *given: object, **named: object) -> str:
+        return f"{given}{named}"
+
+    @jinja2.pass_context
+    def knows(self, context: jinja2.runtime.Context) -> object:
+        return context.get("n")
+
+    def stops(self) -> None:
+        raise StopIteration
+
+    @jinja2.pass_context
+    def __call__(self, context: jinja2.runtime.Context, *given: object) -> str:
+        return f"{context.name}{given}"
+
+
+@jinja2.pass_eval_context
+def asks(context: jinja2.nodes.EvalContext, *given: object) -> str:
+    return f"{context.autoescape}{given}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ row.n }}{{ row.items }}{{ row.nobody }}{{ row['n'] }}{{ none.nobody }}{{ n.real }}{{ n.nobody }}",
+        "{{ thing.name }} {{ thing.other }} {{ thing.nobody }} {{ thing.fails }} {{ thing['name'] }}",
+        "{{ nobody.nothing }}",
+        "{{ row.nobody.nothing }}",
+        "{{ thing.method() }}{{ thing.method(1, '<') }}{{ thing.method(1, a=2) }}{{ row.get('n') }}{{ int('3') }}",
+        "{% for n in range(3) %}{{ loop.cycle('a', 'b') }}{{ thing.knows() }}{{ thing(n) }}{{ asks(n) }}{% endfor %}",
+        "{% block body scoped %}{% set n = 7 %}{{ thing.knows() }}{{ thing.method(n) }}{{ asks() }}{% endblock %}",
+        "{% macro cell(x) %}<td>{{ x }}{{ caller() if caller }}</td>{% endmacro %}{{ cell('<') }}"
+        "{% call cell(1) %}{{ row.s }}{% endcall %}",
+        "[{{ thing.stops() }}]{{ row.s }}{{ plain('&') }}{{ nobody() }}",
+        "[{{ thing.stops() }}]",
+        "{{ plain(1, 2) }}",
+    ],
+)
+def test_what_a_template_means_is_jinja2s_rule(tmp_path: Path, text: str) -> None:
+    (tmp_path / "page.html").write_text(text)
+    loader = jinja2.FileSystemLoader(tmp_path)
+    values = {"row": {"n": 1, "s": "<&>"}, "thing": Thing(), "asks": asks, "int": int, "n": 5, "none": None}
+    values["plain"] = lambda x: x
+
+    def outcome(environment: jinja2.Environment) -> str:
+        try:
+            return environment.get_template("page.html").render(values)
+        except Exception as error:
+            return f"{type(error)} {error}"
+
+    assert outcome(Templates(tmp_path).environment) == outcome(jinja2.Environment(loader=loader, autoescape=True))
+
+
 def test_what_is_not_given_is_empty(templates: Templates) -> None:
     assert templates.render("unknown.html") == "[]"
 

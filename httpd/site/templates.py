@@ -33,7 +33,7 @@ _PARTS = 64
 
 _HTML = "text/html; charset=utf-8"
 _MARKUP = (_HTML, "text/xsl; charset=utf-8")
-_SUFFIXES = (".j2", ".jinja", ".jinja2")
+_SUFFIXES = ("j2", "jinja", "jinja2")
 
 _Folder = str | os.PathLike[str]
 
@@ -58,10 +58,12 @@ class Templates:
     def environment(self) -> Environment:
         """jinja2's own, for filters and globals of the site's; made when it is first asked for."""
         if self._environment is None:
-            from jinja2 import Environment, FileSystemLoader
+            from jinja2 import FileSystemLoader
+
+            from .jinja import QuickEnvironment
 
             loader = FileSystemLoader(self.folders)
-            self._environment = Environment(loader=loader, autoescape=_escapes, auto_reload=self.reload)
+            self._environment = QuickEnvironment(loader=loader, autoescape=_escapes, auto_reload=self.reload)
         return self._environment
 
     def render(self, name: str, /, **context: Any) -> str:
@@ -157,7 +159,8 @@ def _gather(page: Iterator[str], bound: int) -> tuple[bytes, bool]:
 
 def _plain_name(name: str) -> str:
     """`page.html.j2` is an HTML page."""
-    return next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
+    stem, _, suffix = name.rpartition(".")
+    return stem if suffix in _SUFFIXES else name
 
 
 def _content_type(name: str) -> str:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from httpd.protocol.errors import HTTPError, Later, Promised
 from httpd.protocol.message import Head, Headers, Request, Response
 
-__all__ = ["Keeping", "answered", "request"]
+__all__ = ["Keeping", "answered", "head_of", "request"]
+
+
+def head_of(**said: Any) -> Head:
+    """A head that says this, made without the parser."""
+    head = Head()
+    for name, value in {"user": "", "logged": None, **said}.items():
+        setattr(head, name, value)
+    return head
 
 
 def request(
@@ -23,7 +32,7 @@ def request(
     """A well-formed HTTP/1.1 request for a path that is already decoded."""
     lines = headers.items() if isinstance(headers, dict) else headers
     target = path + (f"?{query}" if query else "")
-    head = Head(
+    head = head_of(
         request_line=f"{method} {target} HTTP/1.1",
         method=method,
         target=target,

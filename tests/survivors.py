@@ -16,11 +16,8 @@ SURVIVORS = [
     ('.decode("latin-1")', '.decode("LATIN-1")', "the name of a codec has no case"),
     ('.decode("utf-8", ', '.decode("UTF-8", ', "the same"),
     ("finished=False)", "finished=None)", "both are false"),
-    (", EMPTY_LINES, read_section)", ", EMPTY_LINES, None)", "what is not remembered is read again, and says the same"),
-    (", EMPTY_LINES, read_section)", ", EMPTY_LINES, )", "the same"),
-    ("    if end < 0:", "    if end <= 0:", "empty lines were skipped, so none stands at the beginning"),
-    ("    if end < 0:", "    if end < 1:", "the same"),
-    ('target[0] == "/"', 'target[0] == "XX/XX"', "the long way says of plain paths what the short one does"),
+    (", EMPTY_LINES, memory)", ", EMPTY_LINES, None)", "what is not remembered is read again, and says the same"),
+    (", EMPTY_LINES, memory)", ", EMPTY_LINES, )", "the same"),
     ('if "%" in path else path', 'if ("%" in path) or True else path', "without escapes nothing is decoded"),
     ('.strip(" \\t")', ".strip(None)", "the pattern before lets no other blank through"),
 ]

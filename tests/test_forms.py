@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from httpd.protocol.errors import HTTPError
 from httpd.protocol.forms import FORM_TYPES, Form, parse_form, parse_query
 from httpd.protocol.json_content import parse_json
-from httpd.protocol.message import Head, Headers, Request
+from httpd.protocol.message import Headers, Request
 
-from .factories import request
+from .factories import head_of, request
 
 URLENCODED = "application/x-www-form-urlencoded"
 
@@ -188,7 +188,7 @@ def test_a_field_that_is_missing_is_named() -> None:
 
 
 def test_a_request_has_its_form_and_its_query() -> None:
-    head = Head(
+    head = head_of(
         request_line="POST /?q=1 HTTP/1.0",
         method="POST",
         target="/?q=1",

@@ -423,12 +423,12 @@ def test_the_default_memory_is_bounded() -> None:
     one = HeadParser(max_request_line=8192, max_head=32768, max_fields=100, max_body=0)
     for number in [n for n in range(3000) for _ in range(2)]:
         one.parse(b"GET /%d HTTP/1.0\r\nA: %d" % (number, number))
-    assert len(one._heads) <= 1024
-    assert len(one._sections) <= 1024
+    assert len(one._memory.heads) <= 1024
+    assert len(one._memory.sections) <= 1024
 
 
 def test_the_default_memory_is_bounded_in_bytes_too() -> None:
     one = HeadParser(max_request_line=8192, max_head=32768, max_fields=100, max_body=0)
     for number in [n for n in range(60) for _ in range(2)]:
         one.parse(b"GET / HTTP/1.0\r\nA: %030000d" % number)
-    assert 0 < len(one._heads) * 30_000 <= 1 << 20
+    assert 0 < len(one._memory.heads) * 30_000 <= 1 << 20

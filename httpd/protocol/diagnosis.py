@@ -35,13 +35,20 @@ __all__ = [
 ]
 
 
-class HeadLimits(NamedTuple):
+class HeadLimits:
     """What a head may measure: bytes of its request-line and in all, field lines; bytes of content it may announce."""
 
-    request_line: int
-    head: int
-    fields: int
-    body: int
+    __slots__ = ("body", "fields", "head", "request_line")
+
+    def __init__(self, request_line: int, head: int, fields: int, body: int) -> None:
+        self.request_line = request_line
+        self.head = head
+        self.fields = fields
+        self.body = body
+
+    def with_body(self, body: int) -> HeadLimits:
+        """These, but for so many bytes of content."""
+        return HeadLimits(self.request_line, self.head, self.fields, body)
 
 
 class Line(NamedTuple):

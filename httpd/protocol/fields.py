@@ -7,7 +7,7 @@ is framed (Content-Length, Transfer-Encoding), what it expects, and whether the 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from functools import lru_cache
 
 from .diagnosis import HeadLimits
 from .errors import Refusal
@@ -16,51 +16,49 @@ from .message import Headers
 
 __all__ = ["FieldSection", "read_field_section"]
 
-# The fields that a request without content lacks.
-ABOUT_CONTENT = frozenset({"content-length", "expect", "transfer-encoding"})
+# Where the field lines begin in a section, which begins with the minor version.
+_FIRST_LINE = len("1\r\n")
+
+# Looked up here, the method is not bound anew for every head.
+_findall = FIELD_LINE.findall
+
+# What the field lines of a head say: everything that does not depend on the method and the target.  They are, as in
+# Head: headers, host, content_length, expects_continue, persistent.
+FieldSection = tuple[Headers, str, int, bool, bool | None]
 
 
-class FieldSection(NamedTuple):
-    """What the field lines of a head say: everything that does not depend on the method and the target.
-
-    `content_length` is None where there is no such field; the others are as in Head.
-    """
-
-    headers: Headers
-    host: str
-    content_length: int | None
-    expects_continue: bool
-    persistent: bool | None
-
-
-def read_field_section(section: bytes, limits: HeadLimits) -> FieldSection | Refusal | None:
-    """What the field lines say; `section` is the head from the request-line's last character, the minor version, on.
+def read_field_section(text: str, limits: HeadLimits) -> FieldSection | Refusal | None:
+    """What the field lines say; the text is that from the request-line's last character, the minor version, to a CRLF.
 
     None where a line breaks the grammar or there are too many; a Refusal where the lines are good, but not together.
     """
-    text = section.decode("latin-1") + "\r\n"
-    count = text.count("\n") - 1
-    lines = FIELD_LINE.findall(text)
-    if len(lines) != count:
-        lines = PADDED_FIELD_LINE.findall(text)
-    if len(lines) != count or count > limits.fields:
+    lines = _findall(text, _FIRST_LINE)
+    if lines and not lines[-1][0]:
+        lines = PADDED_FIELD_LINE.findall(text, _FIRST_LINE)
+        if not lines[-1][0]:
+            return None
+    if len(lines) > limits.fields:
         return None
     headers = Headers(lines)
+    combined = headers.combined
     old = text[0] == "0"
-    host = headers.get("host")
+    host = combined.get("host", "")
     if not is_host(host) or (not host and not old):
         fault = _faulty_host(text)
         if fault:
             return fault
-    if headers.lacks(ABOUT_CONTENT):
-        return FieldSection(headers, host, None, False, _persistent(headers, old))
+    persistent = _persistent(combined.get("connection", ""))
+    if persistent is None and not old:
+        persistent = True
+    if not ("content-length" in combined or "transfer-encoding" in combined or "expect" in combined):
+        return headers, host, 0, False, persistent
     fault = _faulty_framing(text, headers, old, limits) or _unmet_expectation(text, headers)
     if fault:
         return fault
-    length = _number(headers.get("content-length")) if "content-length" in headers else None
+    length = _number(headers.get("content-length", "0"))
     # RFC 9110 §10.1.1: nothing to wait for where there is no content, and HTTP/1.0 cannot be told to go on.
     expects = bool(length and not old and _members(headers.get("expect")))
-    return FieldSection(headers, host, length, expects, _persistent(headers, old))
+    return headers, host, length, expects, persistent
 
 
 def _faulty_host(text: str) -> Refusal | None:
@@ -113,12 +111,14 @@ def _unmet_expectation(text: str, headers: Headers) -> Refusal | None:
     return _refuse(417, "An expectation other than 100-continue.", "RFC 9110 §10.1.1", wrong, 2)
 
 
-def _persistent(headers: Headers, old: bool) -> bool | None:
-    """RFC 9112 §9.3: close wins; HTTP/1.1 goes on by default, HTTP/1.0 when it says so."""
-    options = _members(headers.get("connection"))
+# As is_host: few are sent, and what is kept is bounded.
+@lru_cache(64)
+def _persistent(connection: str) -> bool | None:
+    """RFC 9112 §9.3: close wins; HTTP/1.1 goes on by default, which None leaves open, HTTP/1.0 when it says so."""
+    options = _members(connection)
     if "close" in options:
         return False
-    return True if not old or "keep-alive" in options else None
+    return True if "keep-alive" in options else None
 
 
 def _members(value: str) -> list[str]:
@@ -138,11 +138,11 @@ def _number(value: str) -> int:
 
 
 def _lines_named(name: str, text: str) -> list[re.Match[str]]:
-    return [line for line in PADDED_FIELD_LINE.finditer(text) if line[1].lower() == name]
+    return [line for line in PADDED_FIELD_LINE.finditer(text, _FIRST_LINE) if line[1].lower() == name]
 
 
 def _refuse(status: int, reason: str, rule: str, line: re.Match[str], group: int) -> Refusal:
-    """Refuse for a field line: its value (group 2), or all of it (0), which has the CRLF before it in the match."""
+    """Refuse for a field line: its value (group 2), or all of it (0), which has the CRLF after it in the match."""
     start, end = line.span(group)
-    start += 2 * (group == 0)
+    end -= 2 * (group == 0)
     return Refusal(status, reason, rule, start, end - start)

@@ -115,7 +115,8 @@ def is_host(text: str) -> bool:
 # The target is any visible ASCII character but "#": a fragment is never sent (RFC 9110 §4.2.5).  That is more than
 # RFC 3986 has: browsers and curl send " < > \ ^ ` { | } as they are, and none of them is ambiguous here.
 target_char = r'!"$-~'
-REQUEST_LINE = re.compile(rf"({token}) ([{target_char}]++) HTTP/1\.([0-9])")
+# For `match`, with the CRLF after it; groups: request-line, method, target, minor version.
+REQUEST_LINE = re.compile(rf"(({token}) ([{target_char}]++) HTTP/1\.([0-9]))\r\n")
 REQUEST_TARGET = late(f"[{target_char}]++")
 VERSION = late(r"HTTP/([0-9])\.[0-9]")
 
@@ -131,12 +132,11 @@ AUTHORITY_FORM = late(f"(?:{ip_literal}|{reg_name}):([0-9]{{1,5}}+)")
 # field-line = field-name ":" OWS field-value OWS ; field-name = token                        (RFC 9112 §5)
 # field-value = *field-content ; field-content = field-vchar [ 1*( SP / HTAB / field-vchar ) field-vchar ]
 # field-vchar = VCHAR / obs-text                                                              (RFC 9110 §5.5)
-# For `findall` in a field section that has a CRLF before and after every line: each match takes the CRLF before its
-# line and reaches to the CRLF after it, so there are as many matches as lines only if every line is a field line.
-# The first pattern, which is much the faster, is for values that no whitespace follows.
+# For `findall` in a field section, each line with the CRLF after it: from the first line on that is no field line, all
+# is one match without a name.  The first pattern, which is the faster, is for values that no whitespace follows.
 vchar = r"!-~\x80-\xff"
-FIELD_LINE = re.compile(rf"\r\n({token}):{OWS}([\t {vchar}]*+)(?<![ \t])(?=\r\n)")
-PADDED_FIELD_LINE = late(rf"\r\n({token}):{OWS}((?:[{vchar}]++(?:[ \t]++[{vchar}]++)*)?){OWS}(?=\r\n)")
+FIELD_LINE = re.compile(rf"({token}):{OWS}([\t {vchar}]*+)(?<![ \t])\r\n|(?s:.++)")
+PADDED_FIELD_LINE = late(rf"({token}):{OWS}((?:[{vchar}]++(?:[ \t]++[{vchar}]++)*)?){OWS}\r\n|(?s:.++)")
 NOT_IN_VALUE = late(rf"[^\t {vchar}]")
 
 # Content-Length = 1*DIGIT; the same length sent several times, or as a list, may be taken    (RFC 9110 §8.6)

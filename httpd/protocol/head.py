@@ -11,13 +11,12 @@ the same while the request-line changes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 from .diagnosis import HeadLimits, evidence_of, faulty_target, first_fault
 from .errors import Refusal
 from .fields import FieldSection, read_field_section
-from .grammar import ABSOLUTE_FORM, REQUEST_LINE, TOKEN, late, percent_decode
+from .grammar import ABSOLUTE_FORM, BAD_ESCAPE, REQUEST_LINE, TOKEN, late, percent_decode
 from .memory import Memory
 from .message import Head
 
@@ -40,6 +39,20 @@ UNEXPLAINED = Refusal(400, "The head does not follow the grammar.", "RFC 9112 §
 Place = tuple[str, str, str | None]
 
 
+class HeadMemory:
+    """What was parsed: whole heads by their bytes, and what field sections say by their text.
+
+    A section is remembered when it comes a second time, the head it comes with too; another head of a section that is
+    known, when that head comes a second time.
+    """
+
+    __slots__ = ("heads", "sections")
+
+    def __init__(self, count: int, size: int) -> None:
+        self.heads: Memory[Head] = Memory(count, size)
+        self.sections: Memory[FieldSection] = Memory(count, size)
+
+
 class HeadParser:
     """Parses heads under given limits, and remembers what it parsed.
 
@@ -47,7 +60,7 @@ class HeadParser:
     bound each of the two memories, the bytes being those of the heads (what is made of them takes some times more).
     """
 
-    __slots__ = ("_heads", "_sections", "limits")
+    __slots__ = ("_memory", "limits")
 
     def __init__(
         self,
@@ -60,26 +73,19 @@ class HeadParser:
         memory_bytes: int = 1 << 20,
     ) -> None:
         self.limits = HeadLimits(request_line=max_request_line, head=max_head, fields=max_fields, body=max_body)
-        self._heads: Memory[Head] = Memory(memory_count, memory_bytes)
-        self._sections: Memory[FieldSection] = Memory(memory_count, memory_bytes)
+        self._memory = HeadMemory(memory_count, memory_bytes)
 
     def parse(self, head: bytes, empty_lines: int = 0) -> Head | Refusal:
         """What a head says, given without its final CRLF CRLF; `empty_lines` were skipped before it.
 
         A Refusal's span counts from the first byte of `head`.
         """
-        known = self._heads.get(head)
-        if known is not None:
-            return known
-        result = parse_head(head, self.limits, empty_lines, self._recall)
-        # With empty lines before it the same head may be refused another time.
-        if isinstance(result, Head) and not head.startswith(b"\r\n"):
-            self._heads.offer(head, result)
-        return result
+        heads = self._memory.heads
+        return heads.young.get(head) or heads.get(head) or parse_head(head, self.limits, empty_lines, self._memory)
 
     def parse_longer(self, head: bytes) -> Head | None:
         """What a head says whose one fault is that it announces more content than is usual; None if it has others."""
-        result = parse_head(head, self.limits._replace(body=_ANY_LENGTH))
+        result = parse_head(head, self.limits.with_body(_ANY_LENGTH))
         return result if isinstance(result, Head) else None
 
     def judge_early(self, prefix: bytes, empty_lines: int = 0) -> Refusal | None:
@@ -102,15 +108,6 @@ class HeadParser:
             return head[: refusal.start + refusal.length]
         text = head[start:].decode("latin-1")
         return head[: start + evidence_of(refusal.moved(-start), text, self.limits)]
-
-    def _recall(self, section: bytes, limits: HeadLimits) -> FieldSection | Refusal | None:
-        known = self._sections.get(section)
-        if known is not None:
-            return known
-        result = read_field_section(section, limits)
-        if isinstance(result, FieldSection):
-            self._sections.offer(section, result)
-        return result
 
 
 class RefusingParser(HeadParser):
@@ -140,58 +137,66 @@ class RefusingParser(HeadParser):
 # ---- a whole head
 
 
+# Looked up here, the method is not bound anew for every head.
+_match = REQUEST_LINE.match
+
+
 def parse_head(
-    head: bytes,
-    limits: HeadLimits,
-    empty_lines: int = 0,
-    read_section: Callable[[bytes, HeadLimits], FieldSection | Refusal | None] | None = None,
+    head: bytes, limits: HeadLimits, empty_lines: int = 0, memory: HeadMemory | None = None
 ) -> Head | Refusal:
     """What a head says (RFC 9112 §3, §5, §6), given without its final CRLF CRLF; `empty_lines` were skipped before it.
 
-    `read_section` may stand in for `read_field_section`, to remember what that gave.
+    `memory` may know its field section, and is given what is worth to be remembered.
     """
+    text = head.decode("latin-1") + "\r\n"
+    matched = _match(text)
+    if matched is None:
+        return _after_empty_lines(head, limits, empty_lines, memory)
+    line = matched.groups()
+    request_line, method, target, _ = line
+    place = _place(method, target)
+    if place is None or len(request_line) > limits.request_line or len(head) > limits.head:
+        return _refused(head, limits)
+    # The section begins with the minor version, so that two versions never share what is remembered.
+    lines = text[len(request_line) - 1 :]
+    known = memory and memory.sections.get(lines)
+    section = known or read_field_section(lines, limits)
+    if section is None:
+        return _refused(head, limits)
+    if isinstance(section, Refusal):
+        return section.moved(len(request_line) - 1)
+    made = _head(line, place, section)
+    if method in WITH_CONTENT and "content-length" not in made.headers:
+        return Refusal(411, f"A {method} request without Content-Length.", "RFC 9112 §6.3", len(head), 0)
+    if memory:
+        if known:
+            memory.heads.offer(head, made)
+        elif memory.sections.offer(lines, section):
+            memory.heads.put(head, made)
+    return made
+
+
+def _head(line: tuple[str, ...], place: Place, section: FieldSection) -> Head:
+    head = Head()
+    head.request_line, head.method, head.target, minor = line
+    head.path, head.query, authority = place
+    head.version = "1.0" if minor == "0" else "1.1"
+    head.headers, host, head.content_length, head.expects_continue, head.persistent = section
+    head.host = host if authority is None else authority
+    head.user = ""
+    head.logged = None
+    return head
+
+
+def _after_empty_lines(head: bytes, limits: HeadLimits, empty_lines: int, memory: HeadMemory | None) -> Head | Refusal:
     # A head of nothing was ended by empty lines.
     start = _skip_empty_lines(head or b"\r\n\r\n", empty_lines)
     if isinstance(start, Refusal):
         return start
-    if start:
-        result = parse_head(head[start:], limits, EMPTY_LINES, read_section)
-        return result.moved(start) if isinstance(result, Refusal) else result
-    end = head.find(b"\r\n")
-    if end < 0:
-        end = len(head)
-    line = REQUEST_LINE.fullmatch(head[:end].decode("latin-1"))
-    if not line or end > limits.request_line or len(head) > limits.head:
+    if not start:
         return _refused(head, limits)
-    method = line[1]
-    place = _place(method, line[2])
-    # The section begins with the minor version, so that two versions never share what is remembered.
-    section = place and (read_section or read_field_section)(head[end - 1 :], limits)
-    if section is None or place is None:
-        return _refused(head, limits)
-    if isinstance(section, Refusal):
-        return section.moved(end - 1)
-    if section.content_length is None and method in WITH_CONTENT:
-        return Refusal(411, f"A {method} request without Content-Length.", "RFC 9112 §6.3", len(head), 0)
-    return _head(line, place, section)
-
-
-def _head(line: re.Match[str], place: Place, section: FieldSection) -> Head:
-    method, target, minor = line.groups()
-    path, query, authority = place
-    return Head(
-        request_line=line[0],
-        method=method,
-        target=target,
-        path=path,
-        query=query,
-        version="1.0" if minor == "0" else "1.1",
-        headers=section.headers,
-        host=section.host if authority is None else authority,
-        content_length=section.content_length or 0,
-        expects_continue=section.expects_continue,
-        persistent=section.persistent,
-    )
+    result = parse_head(head[start:], limits, EMPTY_LINES, memory)
+    return result.moved(start) if isinstance(result, Refusal) else result
 
 
 def _refused(head: bytes, limits: HeadLimits) -> Refusal:
@@ -214,9 +219,11 @@ def _place(method: str, target: str) -> Place | None:
     """Where a target points (RFC 9112 §3.2), or None where it is refused."""
     if method == "CONNECT":
         return None
-    if target[0] == "/" and "%" not in target:
+    if target[0] == "/":
         path, _, query = target.partition("?")
-        return path, query, None
+        if "%" not in target:
+            return path, query, None
+        return None if BAD_ESCAPE.search(target) else (_decoded(path), query, None)
     if faulty_target(method, target):
         return None
     absolute = ABSOLUTE_FORM.fullmatch(target)
@@ -224,8 +231,7 @@ def _place(method: str, target: str) -> Place | None:
         # RFC 9112 §3.2.4: OPTIONS of a URI without path is OPTIONS of the server
         nothing = "*" if method == "OPTIONS" and absolute[3] is None else "/"
         return _decoded(absolute[2] or nothing), absolute[3] or "", absolute[1]
-    path, _, query = target.partition("?")
-    return _decoded(path), query, None
+    return target, "", None
 
 
 def _decoded(path: str) -> str:

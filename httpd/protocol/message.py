@@ -40,24 +40,22 @@ class Headers:
     """Field lines in their order, read by name without regard to case (RFC 9110 §5.1).
 
     Several lines of one name read as one value joined with ", " (§5.3; `Cookie` with "; ", RFC 9113 §8.2.3).
+    `combined` has each name, in lower case, with its value; it is there to be read.
     """
 
-    __slots__ = ("_combined", "lines")
+    __slots__ = ("combined", "lines")
 
     def __init__(self, lines: Iterable[tuple[str, str]] = ()) -> None:
         self.lines = tuple(lines)
-        combined = {name.lower(): value for name, value in self.lines}
+        self.combined = combined = {}
+        for name, value in self.lines:
+            combined[name.lower()] = value
         if len(combined) < len(self.lines):
-            combined = _combined(self.lines)
-        self._combined = combined
+            self.combined = _combined(self.lines)
 
     def get(self, name: str, default: str = "") -> str:
         """The combined value of a field, or `default`."""
-        return self._combined.get(name.lower(), default)
-
-    def combined(self) -> Iterable[tuple[str, str]]:
-        """Each name, in lower case, with its combined value."""
-        return self._combined.items()
+        return self.combined.get(name.lower(), default)
 
     def get_all(self, name: str) -> list[str]:
         """The values of every line of that name, in order."""
@@ -66,13 +64,13 @@ class Headers:
 
     def lacks(self, names: frozenset[str]) -> bool:
         """Whether none of these fields is there; the names in lower case."""
-        return names.isdisjoint(self._combined)
+        return names.isdisjoint(self.combined)
 
     def __getitem__(self, name: str) -> str:
-        return self._combined[name.lower()]
+        return self.combined[name.lower()]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._combined
+        return isinstance(name, str) and name.lower() in self.combined
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.lines)
@@ -117,34 +115,19 @@ class Head:
         "request_line", "target", "user", "version",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        *,
-        request_line: str,
-        method: str,
-        target: str,
-        path: str,
-        query: str,
-        version: str,
-        headers: Headers,
-        host: str,
-        content_length: int,
-        expects_continue: bool,
-        persistent: bool | None,
-    ) -> None:
-        self.request_line = request_line
-        self.method = method
-        self.target = target
-        self.path = path
-        self.query = query
-        self.version = version
-        self.headers = headers
-        self.host = host
-        self.content_length = content_length
-        self.expects_continue = expects_continue
-        self.persistent = persistent
-        self.user = ""
-        self.logged: Any = None
+    request_line: str
+    method: str
+    target: str
+    path: str
+    query: str
+    version: str
+    headers: Headers
+    host: str
+    content_length: int
+    expects_continue: bool
+    persistent: bool | None
+    user: str
+    logged: Any
 
 
 class Request:

@@ -38,7 +38,7 @@ def environ_of(request: Request, below: str | None) -> dict[str, Any]:
     if head.user:
         environ["REMOTE_USER"] = head.user
         environ["AUTH_TYPE"] = "Basic"
-    for field, value in head.headers.combined():
+    for field, value in head.headers.combined.items():
         variable = _variable(field)
         if variable:
             environ[variable] = value

@@ -87,7 +87,7 @@ def test_a_hit_costs_one_stat(entities: Entities, tmp_path: Path) -> None:
         asked.append(location)
         return os.stat(location)
 
-    assert entities.find(str(path), counted) is not None
+    assert entities.find(str(path), stat=counted) is not None
     assert asked == [os.fsencode(path)]
 
 

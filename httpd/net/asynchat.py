@@ -285,16 +285,16 @@ class async_chat(asyncore.dispatcher):
             self._ac_fifo.append(data)
         self.initiate_send()
 
-    def ac_enqueue(self, data: bytes) -> None:
-        """Queue data that goes out with what is pushed next."""
-        self._ac_fifo.append(data)
+    def ac_enqueue(self, item: bytes | Producer) -> None:
+        """Queue data, or a producer, that goes out with what is pushed next; on a closed channel it is closed."""
+        if self._ac_closed:
+            close_producer(item)
+        else:
+            self._ac_fifo.append(item)
 
     def push_with_producer(self, producer: Producer) -> None:
         """Queue a producer, and send what can be sent at once.  On a closed channel, the producer is closed at once."""
-        if self._ac_closed:
-            close_producer(producer)
-            return
-        self._ac_fifo.append(producer)
+        self.ac_enqueue(producer)
         self.initiate_send()
 
     def close_when_done(self) -> None:

@@ -63,15 +63,16 @@ class Timers:
         self._made = 0
         self._cancelled = 0
         self._soon: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._last: list[Callable[[], object]] = []
         self.now = clock()
 
     @property
     def busy(self) -> bool:
         """Whether there is any call to come, be it a cancelled one."""
-        return bool(self._heap or self._soon)
+        return bool(self._heap or self._soon or self._last)
 
     def __len__(self) -> int:
-        return len(self._heap) - self._cancelled + len(self._soon)
+        return len(self._heap) - self._cancelled + len(self._soon) + len(self._last)
 
     def call_later(self, delay: float, call: Callable[..., object], *args: Any) -> Timer:
         """Make a call `delay` seconds after this turn began.  Timers of one time run in the order they were made."""
@@ -84,13 +85,17 @@ class Timers:
         """Make a call at the end of this turn."""
         self._soon.append((call, args))
 
+    def call_last(self, call: Callable[[], object]) -> None:
+        """Make a call when all else that this turn has to do is done."""
+        self._last.append(call)
+
     def tick(self) -> None:
         """Begin a turn: take the time."""
         self.now = self.clock()
 
     def patience(self, timeout: float | None) -> float | None:
         """How long the loop may wait, in seconds: `timeout` (None: for ever), or less when a call comes sooner."""
-        if self._soon:
+        if self._soon or self._last:
             return 0.0
         if not self._heap:
             return timeout
@@ -120,6 +125,10 @@ class Timers:
             for _ in range(len(self._soon)):
                 call, args = self._soon.popleft()
                 guarded(call, args)
+        if self._last:
+            last, self._last = self._last, []
+            for call in last:
+                guarded(call, ())
 
     def _one_cancelled(self) -> None:
         self._cancelled += 1

@@ -346,12 +346,6 @@ class TlsChat(WatchedChat):
         while self.connected and self.socket.pending() and self.readable():
             super().handle_read_event()
 
-    def resume_input(self) -> None:
-        super().resume_input()
-        if not self._in_event and self.connected and self.socket.pending():
-            # No event will end in a look at what is pending, so one is made.
-            self.timers.call_soon(self._read_soon)
-
     def _read_soon(self) -> None:
         if self.connected:
             asyncore.read(self)
@@ -390,6 +384,9 @@ class TlsChat(WatchedChat):
 
     def watch(self) -> None:
         super().watch()
+        if not self._in_event and self.connected and self.socket.pending() and self.readable():
+            # No event will end in a look at what is pending, so one is made.
+            self.timers.call_soon(self._read_soon)
         # What the engine has to send changes in events and timers, and both end here.
         waits = self.socket.waits
         if waits or self._waited:

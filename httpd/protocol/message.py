@@ -134,10 +134,14 @@ class Request:
     """One request, as a handler gets it.
 
     `peer` is the client's address as a string ("" for a unix socket), `params` what the route's pattern matched.
-    `body` is the content; b"" where that was read as it came, for a route that takes large forms.
+    `body` is the content; b"" where that was read as it came, for a route that takes large forms.  `round` is a number:
+    every GET of the same one had come whole before the first of them was answered.  Whatever may change something has
+    0, and so has a request that is answered by itself.
     """
 
-    __slots__ = ("_args", "_files", "_form", "_scheme", "_session", "_waited_for", "body", "head", "params", "peer")
+    __slots__ = (
+        "_args", "_files", "_form", "_scheme", "_session", "_waited_for", "body", "head", "params", "peer", "round",
+    )  # fmt: skip
 
     # Most requests have none of these, and are made without.
     _args: Form
@@ -152,6 +156,7 @@ class Request:
         self.body = body
         self.peer = peer
         self.params: dict[str, str] = {}
+        self.round = 0
 
     @property
     def method(self) -> str:

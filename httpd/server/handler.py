@@ -116,9 +116,9 @@ class http_request_handler(WatchedChat):
 
     # Slots, because a dict of so many names would be as big as the rest of an idle connection.
     __slots__ = (
-        "_answered", "_began", "_content_from", "_empty_lines", "_expected", "_inflow", "_judged", "_must_linger",
-        "_named", "_on_close", "_owed", "_persistent", "_put_off", "_reader", "_received", "_said_keep_alive", "_until",
-        "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
+        "_answered", "_began", "_content_from", "_empty_lines", "_expected", "_in_hand", "_inflow", "_judged",
+        "_must_linger", "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive",
+        "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
     )  # fmt: skip
 
     def __init__(
@@ -155,7 +155,7 @@ class http_request_handler(WatchedChat):
         self._reader: Reader | None = None  # what reads it, and keeps its files until the answer is sent
         self._inflow: Inflow | None = None  # that reader, where a thread reads the content while it comes
         # What is being answered:
-        self._put_off: Head | None = None  # the head whose answer others are working on
+        self._in_hand: Head | None = None  # the head that the site is to answer, or is working on
         self._said_keep_alive = False
         self._persistent = False  # whether to read on after this answer
         self._must_linger = False  # whether input may be unread after this answer
@@ -172,7 +172,7 @@ class http_request_handler(WatchedChat):
         """What is being read or answered: a head, what stands where one should be, or None where nothing is."""
         if self._answered is not None:
             return self._answered[0]
-        return self._expected or self._put_off
+        return self._expected or self._in_hand
 
     # ---- events
 
@@ -450,7 +450,16 @@ class http_request_handler(WatchedChat):
         self._expected = None
         self.set_state(HANDLE)
         self.requests += 1
-        self.ask_site(request)
+        self._in_hand = request.head
+        # Until the end of this turn, which is nothing to tell anybody of.
+        self._ac_paused = True
+        self.service.rounds.ask(self, request)
+
+    def answer_request(self, request: Request) -> None:
+        """The request's turn has come, unless the client has gone meanwhile."""
+        if self.state is HANDLE:
+            self._ac_paused = False
+            self.ask_site(request)
 
     def ask_site(self, request: Request) -> bool:
         """Answer now, or when the work is done that the site waits for; whether it was now."""
@@ -469,7 +478,7 @@ class http_request_handler(WatchedChat):
         """Have the work done that the site waits for, or say that there is too much of it."""
         if self._inflow is None or self._inflow.full:
             self.hold_input()
-        self._put_off = request.head
+        self._in_hand = request.head
         then = partial(self.work_done, request)
         if not isinstance(later, Promised):
             self.service.beside(later.work, then)
@@ -488,7 +497,6 @@ class http_request_handler(WatchedChat):
         try:
             self.service.pool(partial(self.work_on, later), None)
         except Full:
-            self._put_off = None
             self._drop_answer(request)
             busy = HTTPError(503, "Too many requests wait already.", [("Retry-After", "1")])
             self.respond(request.head, self.error_page(request.head, busy))
@@ -505,7 +513,6 @@ class http_request_handler(WatchedChat):
 
     def work_done(self, request: Request, error: BaseException | None) -> None:
         """Ask the site again; where its work has failed, say so.  The client may have gone meanwhile."""
-        self._put_off = None
         try:
             if self.state not in _ASKED:
                 self._drop_answer(request)
@@ -577,6 +584,7 @@ class http_request_handler(WatchedChat):
             # Nobody can tell whether the rest will be read.
             self._must_linger = True
         self._persistent = self._persists(head, response)
+        self._in_hand = None
         self._answered = (head, response.status)
         self.send_response(response, fields, bodiless)
 
@@ -597,7 +605,7 @@ class http_request_handler(WatchedChat):
         return persistent
 
     def send_response(self, response: Response, fields: bytes, bodiless: bool) -> None:
-        """Put head and content into the queue, and send what can be sent at once."""
+        """Put head and content into the queue, and have them sent."""
         self.set_state(SEND_RESPONSE)
         self._owed = None
         head = self.service.opening(response.status, self._persistent) + fields
@@ -607,16 +615,21 @@ class http_request_handler(WatchedChat):
         body = response.body
         if bodiless:
             self._close_body(response)
-            self.push(head)
+            self.ac_enqueue(head)
         elif not isinstance(body, bytes):
             self.ac_enqueue(head)
             self._owed = response.length
-            self.push_with_producer(body)
+            self.ac_enqueue(body)
         elif len(body) <= _JOINED:
-            self.push(head + body)
+            self.ac_enqueue(head + body)
         else:
             self.ac_enqueue(head)
-            self.push(body)
+            self.ac_enqueue(body)
+        self.service.rounds.send(self)
+
+    def send_answer(self) -> None:
+        """Send what can be sent at once; while the rest is under way, nothing is read."""
+        self.initiate_send()
         if self.state is SEND_RESPONSE and self._expected is None:
             self.pause_input()
 
@@ -662,6 +675,8 @@ class http_request_handler(WatchedChat):
             self.set_terminator(HEAD_END)
             if self._ac_paused:
                 self.resume_input()
+            elif self._ac_in_data:
+                self.take_input()
         elif self._must_linger or self.always_lingers or self.ac_in_buffer:
             self.linger()
         else:

@@ -168,7 +168,7 @@ class AccessLog:
     def _add(self, line: str) -> None:
         # Where a pipe's reader is waited for, all that it has not taken would be copied every turn for nothing.
         if not self._lines and (self._later is None or self._room is None):
-            self._timers.call_soon(self.flush)
+            self._timers.call_last(self.flush)
         self._lines.append(line)
 
     def flush(self) -> None:

@@ -23,6 +23,7 @@ from .handler import State, http_request_handler
 from .limits import Limits
 from .listener import Listener, Spare
 from .log import AccessLog, Log
+from .rounds import InRounds
 from .service import BUSY, Service, Site
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Server:
             beside=self._worker.do,
             pool=self._pool.do,
             call=partial(call, map=self.map),
+            rounds=InRounds(self.timers),
             streams=self.limits.threads // 2,
         )
         self.passing_port, self._passing = _passing(passing, self.service)

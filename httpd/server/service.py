@@ -16,6 +16,7 @@ from ..site.answers import NOSNIFF
 from ..site.wrapping import WithHeaders
 from .limits import Limits
 from .request_ids import RequestIds
+from .rounds import AtOnce, Rounds
 
 __all__ = ["BUSY", "Beside", "Service", "Site", "status_line"]
 
@@ -43,7 +44,7 @@ class Service:
     `beside(work, then)` makes the call `work()` without holding up the loop, and then, in the loop, `then(error)` with
     the exception that the work has raised, or None; where `then` is None, nobody is told.  `pool` does the same with
     work that waits, many pieces at once; it raises `Full` when it has too many.  `call(function, *args)` has the loop
-    make a call, from any thread.
+    make a call, from any thread.  `rounds` says when requests are answered (see `rounds`).
 
     `streams` is for how many channels at once a thread of the pool may read content while it comes.  They wait for
     clients, who may be as slow as `body_rate` for as long as their content is: so others must be left.
@@ -60,6 +61,7 @@ class Service:
         beside: Beside = at_once,
         pool: Beside = at_once,
         call: Callable[..., object] = directly,
+        rounds: Rounds | None = None,
         streams: int = 0,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -81,6 +83,7 @@ class Service:
         self.beside = beside
         self.pool = pool
         self.call = call
+        self.rounds = rounds or AtOnce()
         self.streams = streams
         self.streaming: set[object] = set()  # the channels whose content a thread reads while it comes
         # A name that would break every head is refused now.

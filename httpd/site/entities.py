@@ -51,12 +51,12 @@ class Entity:
     the new Response that `stream()` gives.  `empty` is the 200 without the content, for HEAD; `not_modified` the 304.
     `etag` and `mtime` (seconds since the epoch, or None) are the validators, `fields` the field lines besides them;
     `length` is the content's, in bytes.  `codings` are those in which the file is to be had besides, the shortest form
-    first.  `beside`, `looks` and `used` are for the cache.
+    first.  `beside`, `looks`, `round` and `used` are for the cache.
     """
 
     __slots__ = (
         "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "length", "location",
-        "looks", "mtime", "mtime_ns", "not_modified", "size", "used", "whole",
+        "looks", "mtime", "mtime_ns", "not_modified", "round", "size", "used", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +75,7 @@ class Entity:
         self.used = False
         self.codings: tuple[str, ...] = ()
         self.beside: tuple[Sibling, ...] | None = None
-        self.looks = 0
+        self.looks = self.round = 0
         self.etag, self.mtime = validators
         self.content = content
         self.file = None if isinstance(content, bytes) else content
@@ -150,17 +150,23 @@ class Entities:
     def __len__(self) -> int:
         return len(self._known)
 
-    def find(self, key: Key, stat: Callable[[bytes], os.stat_result] = os.stat) -> Entity | None:
-        """The entity remembered by that key, if the disk says that it is still what it was."""
+    def find(self, key: Key, in_round: int = 0, stat: Callable[[bytes], os.stat_result] = os.stat) -> Entity | None:
+        """The entity remembered by that key, if the disk says that it is still what it was.
+
+        The disk is asked once a round of requests (see Request): all of them had come before.
+        """
         entity = self._known.get(key)
         if entity is None:
             return None
+        if in_round and entity.round == in_round and entity.looks == self.looks:
+            return entity
         try:
             unchanged = entity.is_still(stat(entity.location))
         except OSError:
             unchanged = False
         if unchanged and (entity.looks == self.looks or self._nothing_new(entity, stat)):
             entity.used = True
+            entity.round = in_round
             return entity
         self._drop(key)
         return None

@@ -72,12 +72,12 @@ class Files:
         finally:
             entity.close()
 
-    def in_coding(self, entity: Entity, key: Key, headers: Headers) -> Entity | None:
-        """What the client prefers to have of a remembered file, if that is remembered too."""
+    def in_coding(self, entity: Entity, key: Key, headers: Headers, in_round: int = 0) -> Entity | None:
+        """What the client prefers to have of a remembered file, if that is remembered, too."""
         coding = preferred_coding(headers.get("accept-encoding"), entity.codings)
         if not coding:
             return entity
-        sibling = self.entities.find((coding, key))
+        sibling = self.entities.find((coding, key), in_round)
         return sibling if sibling is not None and sibling.mtime_ns >= entity.mtime_ns else None
 
     # ---- what is not remembered

@@ -84,9 +84,9 @@ class StaticFiles:
         rules = self._rules
         if rules.clock() >= rules.due:
             self._look_around()
-        entity = self.entities.find(path)
+        entity = self.entities.find(path, request.round)
         if entity is not None and entity.codings:
-            entity = self._files.in_coding(entity, path, head.headers)
+            entity = self._files.in_coding(entity, path, head.headers, request.round)
         if entity is not None and head.method == "GET":
             headers = head.headers
             if headers.lacks(_CONDITIONS):

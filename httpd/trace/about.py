@@ -51,7 +51,7 @@ METHODS: dict[str, Any] = {
     "chat:scanned": "ac_scan",
     "chat:collected": "collect_incoming_data",
     "chat:terminator_found": "found_terminator",
-    "chat:pushed": "push_with_producer",
+    "chat:pushed": "ac_enqueue",
     "chat:pushed bytes": ("push", "ac_enqueue"),
     "chat:refilled": ("ac_refill", "ac_send_file"),
     # Bytes are their own producer, and give all when they are pushed.

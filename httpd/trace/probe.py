@@ -65,7 +65,7 @@ class Probe(async_chat):
         self._timers = timers
         self._manner = manner or Manner()
         self._sent = self._received = 0
-        self._waits = self._left = False
+        self._waits = self._left = self._said_end = False
         self._patience = timers.call_later(PATIENCE, self._give_up)
         self.set_terminator(None)
         self._connect(address)
@@ -141,6 +141,10 @@ class Probe(async_chat):
             self._say_end()
 
     def _say_end(self) -> None:
+        # Once the server has ended too, a second time would be an error, and what it sent last may still be unread.
+        if self._said_end:
+            return
+        self._said_end = True
         try:
             assert self.socket is not None
             self.socket.shutdown(socket.SHUT_WR)

@@ -139,19 +139,12 @@ class _TracedSteps(async_chat):
                 self._drop_recorder()
         super().push(data)
 
-    def ac_enqueue(self, data: bytes) -> None:
+    def ac_enqueue(self, item: Any) -> None:
         try:
-            self._recorder.pushed(self, data)
+            self._recorder.pushed(self, item)
         except Exception:
             self._drop_recorder()
-        super().ac_enqueue(data)
-
-    def push_with_producer(self, producer: Any) -> None:
-        try:
-            self._recorder.pushed(self, producer)
-        except Exception:
-            self._drop_recorder()
-        super().push_with_producer(producer)
+        super().ac_enqueue(item)
 
     def close_when_done(self) -> None:
         self._tell("closes_when_done")
@@ -325,6 +318,12 @@ class _Traced(_TracedSteps, http_request_handler):
         except Exception:
             self._drop_recorder()
         super().handle_request(request)
+
+    def answer_request(self, request: Request) -> None:
+        self._enter(super().answer_request, request)
+
+    def send_answer(self) -> None:
+        self._enter(super().send_answer)
 
     def refuse(self, refusal: Refusal, head: bytes) -> None:
         self._tell("refused", refusal)

@@ -2,7 +2,7 @@
 
 A count does not depend on what else the machine does, so it shows a difference of one per cent where time cannot.
 Each TREE is a checkout of this project (this one unless told), say one of another commit made by `git worktree`: all
-get the same requests, one after the other on one connection, and are printed side by side.  The kernel's work is not
+get the same requests, so many at once as there are --clients, and are printed side by side.  The kernel's work is not
 counted.  What each workload spent where is left in --keep, for `callgrind_annotate`.
 """
 
@@ -75,11 +75,14 @@ class Client:
         self.port = port
         self.sock: socket.socket | None = None
 
-    def ask(self, request: bytes) -> bytes:
-        """The head of the answer, whose content has been read too."""
+    def ask(self, request: bytes) -> None:
+        """Send a request."""
         if self.sock is None:
             self.sock = socket.create_connection(("127.0.0.1", self.port), _PATIENCE)
         self.sock.sendall(request)
+
+    def answer(self) -> bytes:
+        """The head of the answer, whose content has been read too."""
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += self._more()
@@ -108,30 +111,39 @@ class Client:
 class Counted:
     """A server under callgrind."""
 
-    def __init__(self, pid: int, port: int, out: Path) -> None:
+    def __init__(self, pid: int, port: int, clients: int, out: Path) -> None:
         self.pid = pid
-        self.client = Client(port)
+        self._clients = [Client(port) for _ in range(clients)]
         self._out = out
         self._dumps = 0
 
     def count(self, requests: Callable[[int], bytes], number: int) -> int:
         """Instructions for each of so many requests."""
-        for one in range(WARM):
-            self.client.ask(requests(one))
+        self._ask(requests, range(WARM))
         self._control("-z")
-        for one in range(WARM, WARM + number):
-            self.client.ask(requests(one))
+        self._ask(requests, range(WARM, WARM + number))
         self._control("-d", requests.__name__)
-        self.client.end()
+        for client in self._clients:
+            client.end()
         self._dumps += 1
         dump = self._out.with_name(f"{self._out.name}.{self._dumps}")
         counted = _summary(dump)
         dump.rename(self._out.with_name(f"{self._out.name}-{requests.__name__}"))
         return counted // number
 
+    def _ask(self, requests: Callable[[int], bytes], numbers: range) -> None:
+        for first in numbers[:: len(self._clients)]:
+            asking = self._clients[: numbers.stop - first]
+            for one, client in enumerate(asking, first):
+                client.ask(requests(one))
+            for client in asking:
+                client.answer()
+
     def unchanged(self) -> Callable[[int], bytes]:
         """1 KB that has not changed, by a client that repeats itself."""
-        found = re.search(rb"\n(?i:ETag): ([^\r]+)", self.client.ask(kept(0)))
+        client = self._clients[0]
+        client.ask(kept(0))
+        found = re.search(rb"\n(?i:ETag): ([^\r]+)", client.answer())
         tag = found[1] if found else b""
 
         def not_modified(number: int) -> bytes:
@@ -145,7 +157,7 @@ class Counted:
 
 
 @contextmanager
-def counted(tree: Path, folder: Path, out: Path) -> Iterator[Counted]:
+def counted(tree: Path, folder: Path, clients: int, out: Path) -> Iterator[Counted]:
     """A tree's server on a folder, counted; its files begin with `out`."""
     port = free_port()
     log = str(out.with_name(f"{out.name}.log"))
@@ -153,7 +165,7 @@ def counted(tree: Path, folder: Path, out: Path) -> Iterator[Counted]:
     process = subprocess.Popen(command, cwd=tree, env=_same_each_time(), stderr=subprocess.PIPE, text=True)
     try:
         _wait_for(port, process)
-        yield Counted(process.pid, port, out)
+        yield Counted(process.pid, port, clients, out)
     finally:
         process.terminate()
         process.communicate(timeout=_PATIENCE)
@@ -202,10 +214,10 @@ def _needed(name: str) -> str:
     return found
 
 
-def measure(tree: Path, folder: Path, out: Path, number: int) -> dict[str, int]:
+def measure(tree: Path, folder: Path, out: Path, number: int, clients: int) -> dict[str, int]:
     """Instructions a request by workload, and those of a start."""
     figures = {"start": start(tree, out.with_name(f"{out.name}-start"))}
-    with counted(tree, folder, out) as server:
+    with counted(tree, folder, clients, out) as server:
         for requests in (kept, repeated, server.unchanged(), large, close, browser):
             figures[requests.__name__] = server.count(requests, number)
     return figures
@@ -215,6 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark.instructions", description=__doc__)
     parser.add_argument("trees", nargs="*", type=Path, metavar="TREE", default=[TOP])
     parser.add_argument("--requests", type=int, default=400, help="so many are counted; 400 unless told")
+    parser.add_argument("--clients", type=int, default=1, help="so many ask at once; 1 unless told")
     parser.add_argument("--keep", type=Path, help="leave the profiles in that folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="httpd-instructions-") as made:
@@ -223,7 +236,7 @@ def main() -> None:
         keep = options.keep or Path(made)
         keep.mkdir(exist_ok=True)
         columns = [
-            measure(tree, folder, keep.resolve() / f"{number}-{tree.resolve().name}", options.requests)
+            measure(tree, folder, keep.resolve() / f"{number}-{tree.resolve().name}", options.requests, options.clients)
             for number, tree in enumerate(options.trees)
         ]
     for name, first in columns[0].items():

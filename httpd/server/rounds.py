@@ -1,0 +1,125 @@
+"""The requests of one turn of the loop, answered together.
+
+First all is received that has come, then the site answers, then the answers are sent.  So each step runs through its
+code for many connections at once; clients that sleep are not woken one by one; and what the site finds out for one
+request holds for the others of its round, for each of them had come whole before the first was answered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from ..net.timers import ExitNow, Timers
+from ..protocol.message import Request
+
+__all__ = ["AtOnce", "Channel", "InRounds", "Rounds"]
+
+
+class Channel(Protocol):
+    """What a round asks of a connection's channel."""
+
+    def answer_request(self, request: Request) -> None:
+        """Have the site answer."""
+        ...
+
+    def send_answer(self) -> None:
+        """Send what can be sent of what is queued."""
+        ...
+
+    def watch(self) -> None:
+        """See to the timer: an event has ended."""
+        ...
+
+    def handle_error(self) -> None:
+        """Something raised."""
+        ...
+
+
+class Rounds(Protocol):
+    """When a channel answers, and when it sends."""
+
+    def ask(self, channel: Channel, request: Request) -> None:
+        """Have the channel answer the request, by its `answer_request`."""
+        ...
+
+    def send(self, channel: Channel) -> None:
+        """Have the channel send what it has queued, by its `send_answer`."""
+        ...
+
+
+class AtOnce:
+    """For who has no loop: each request is a round of its own."""
+
+    def ask(self, channel: Channel, request: Request) -> None:
+        channel.answer_request(request)
+
+    def send(self, channel: Channel) -> None:
+        channel.send_answer()
+
+
+class InRounds:
+    """A round a turn, or some where clients have sent requests ahead."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._asked: deque[tuple[Channel, Request]] = deque()
+        self._unsent: deque[Channel] = deque()
+        self._collects = False  # whether what is to be sent waits for the end of the round
+        self._called = False  # whether the turn will end with a round
+        self._number = 0
+
+    def ask(self, channel: Channel, request: Request) -> None:
+        if not self._called:
+            self._called = True
+            self._timers.call_soon(self.go)
+        self._asked.append((channel, request))
+
+    def send(self, channel: Channel) -> None:
+        if self._collects:
+            self._unsent.append(channel)
+        else:
+            channel.send_answer()
+
+    def go(self) -> None:
+        """Answer all that was asked, and what the clients have sent behind it."""
+        try:
+            while self._asked:
+                self._answer()
+                self._send()
+        finally:
+            self._called = False
+            if self._asked or self._unsent:
+                # Somebody leaves the loop, and may come back.
+                self._called = True
+                self._timers.call_soon(self.go)
+
+    def _answer(self) -> None:
+        self._number += 1
+        number, asked = self._number, self._asked
+        self._collects = True
+        try:
+            while asked:
+                channel, request = asked.popleft()
+                if request.head.method == "GET":
+                    request.round = number
+                try:
+                    channel.answer_request(request)
+                except ExitNow:
+                    raise
+                except Exception:
+                    channel.handle_error()
+        finally:
+            self._collects = False
+
+    def _send(self) -> None:
+        unsent = self._unsent
+        while unsent:
+            channel = unsent.popleft()
+            try:
+                channel.send_answer()
+                channel.watch()
+            except ExitNow:
+                raise
+            except Exception:
+                channel.handle_error()

@@ -13,57 +13,20 @@
 `asyncore` and `asynchat` here are our own; they keep the documented API of the modules that left the standard library.
 """
 
-from .net import asynchat, asyncore
-from .protocol.content import Bell
-from .protocol.errors import HTTPError, Refusal
-from .protocol.files import File
-from .protocol.forms import Form
-from .protocol.message import Content, Headers, Request, Response, html, json, redirect, text
-from .server.handler import http_request_handler
-from .server.limits import Limits
-from .server.server import Server
-from .site.blocking import blocking
-from .site.events import comment, event, event_stream, last_event_id
-from .site.gzipped import Gzipped
-from .site.hosts import Hosts
-from .site.router import Router
-from .site.sessions import Session, Sessions
-from .site.static import StaticFiles
-from .site.templates import Templates
-from .site.uploads import Body
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Bell",
-    "Body",
-    "Content",
-    "File",
-    "Form",
-    "Gzipped",
-    "HTTPError",
-    "Headers",
-    "Hosts",
-    "Limits",
-    "Refusal",
-    "Request",
-    "Response",
-    "Router",
-    "Server",
-    "Session",
-    "Sessions",
-    "StaticFiles",
-    "Templates",
-    "asynchat",
-    "asyncore",
-    "blocking",
-    "comment",
-    "event",
-    "event_stream",
-    "html",
-    "http_request_handler",
-    "json",
-    "last_event_id",
-    "redirect",
-    "text",
-]
+if TYPE_CHECKING:
+    from .public import *  # noqa: F403
+else:
+
+    def __getattr__(name):
+        """The public names are read when something is first asked for: the command does without most of them."""
+        public = importlib.import_module(".public", __name__)
+        names = globals()
+        names.update({each: getattr(public, each) for each in ("__all__", *public.__all__)})
+        if name in names:
+            return names[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

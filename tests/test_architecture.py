@@ -53,7 +53,8 @@ ROOMS: dict[str, set[str]] = {
         "tour", "",
     },
     "__main__": {"cli"},
-    "": {"net", "protocol", "site", "server"},
+    "public": {"net", "protocol", "site", "server"},
+    "": {"public"},
 }  # fmt: skip
 CORE = ("net", "protocol", "site", "server")
 

@@ -88,6 +88,15 @@ def test_a_star_import_gives_them_and_nothing_else() -> None:
     assert set(names) - {"__builtins__"} == set(httpd.__all__)
 
 
+@pytest.mark.programs
+@pytest.mark.parametrize("name", ["Server", "net", "__all__", "nobody"])
+def test_the_first_name_that_is_asked_for_may_be_any(name: str) -> None:
+    """The names are read when the first is asked for; rooms that they have opened are there, too."""
+    script = f"import sys, httpd; before = 'httpd.server' in sys.modules; print(before, hasattr(httpd, {name!r}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=TOP, timeout=20)
+    assert (done.stdout, done.stderr) == (f"False {name != 'nobody'}\n", "")
+
+
 def test_the_two_old_modules_stand_in_for_those_that_left() -> None:
     assert isinstance(asyncore, types.ModuleType)
     assert isinstance(asynchat, types.ModuleType)

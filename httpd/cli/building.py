@@ -12,10 +12,7 @@ from ..net.addresses import unbracketed
 from ..server.limits import read_limits
 from ..server.server import Server
 from ..server.service import Site
-from ..site.gzipped import Gzipped
 from ..site.templates import Templates
-from .developing import require_reloading
-from .inbox import with_forms_of
 from .reaching import Secure, secure
 from .seeing import log_class, see
 from .sites import open_site, realms_of
@@ -43,6 +40,8 @@ def build(
     It may be called again, for another server: an application that is imported stays imported.
     """
     if settings.reload:
+        from .developing import require_reloading
+
         require_reloading()
         Templates.reloads = True
     # What cannot be served after all leaves nothing open.
@@ -89,8 +88,14 @@ def _built(settings: Settings, tell: Callable[[str], None], site: Site, speaks: 
 def _site(settings: Settings, desk: Desk | None, tries: Tries | None, beside: contextlib.ExitStack) -> Site:
     """The site with its forms, compressed, with an operator's pages, for its users; `beside` closes what it uses."""
     realms = realms_of(settings, tries) if settings.auth else None
-    site = with_forms_of(settings, open_site(settings, realms), beside)
+    site = open_site(settings, realms)
+    if settings.form or settings.inbox_page:
+        from .inbox import with_forms_of
+
+        site = with_forms_of(settings, site, beside)
     if settings.gzip:
+        from ..site.gzipped import Gzipped
+
         site = Gzipped(site)
     if desk is not None:
         site = desk.around(site)

@@ -34,9 +34,7 @@ _SQLITE = "sqlite:"
 
 
 def with_forms_of(settings: Settings, site: Site, beside: ExitStack) -> Site:
-    """The site with the forms of the settings, if there are any; `beside` closes what they use.  Raises Wrong."""
-    if not settings.form and not settings.inbox_page:
-        return site
+    """The site with the forms of the settings; `beside` closes what they use.  Raises Wrong."""
     from ..inbox.form import FormHandler
     from ..inbox.forms import Forms
     from ..inbox.opening import open_inbox

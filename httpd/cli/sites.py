@@ -16,7 +16,6 @@ from ..net.addresses import client_of
 from ..packages import needs
 from ..server.service import Site
 from ..site.entities import Entities
-from ..site.hosts import Hosts
 from ..site.static import StaticFiles
 from .commands import COMMANDS
 
@@ -34,6 +33,8 @@ def open_site(settings: Settings, realms: Realms | None) -> Site:
     default = _default(settings, realms)
     if default is not None and not settings.host:
         return default
+    from ..site.hosts import Hosts
+
     return Hosts([(name, _folder(folder, settings, realms)) for name, folder in settings.host], default)
 
 

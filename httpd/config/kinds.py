@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..server.limits import read_limits
-from ..site.hosts import host_name
 
 __all__ = [
     "HERE", "console_port", "file_mode", "host", "limit", "one_of", "origin", "path", "perhaps", "place", "port",
@@ -74,14 +73,18 @@ def host(text: str) -> tuple[str, str]:
     name, equals, folder = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r} is not NAME=DIR, such as www.example.org=public")
+    from ..site.hosts import host_name
+
     return host_name(name), folder
 
 
 def origin(text: str) -> str:
     """An origin for CORS, "" for none."""
+    if not text:
+        return ""
     from ..site.cors import allowed_origin
 
-    return allowed_origin(text) if text else ""
+    return allowed_origin(text)
 
 
 def path(text: str) -> str:

@@ -23,8 +23,6 @@ __all__ = ["NAME", "Sources", "is_within", "read_sources", "settle"]
 
 NAME = "httpd.toml"
 
-_LINE = re.compile(r":(\d+):(\d+)\Z")
-
 
 class Sources(NamedTuple):
     """What was read.
@@ -92,7 +90,7 @@ def _with_file(path: str, own: list[list[Written]], notes: list[str]) -> Sources
 
 def _standing(wrong: Wrong) -> tuple[int, ...]:
     """In a file from top to bottom; what is not in it, after that."""
-    found = _LINE.search(wrong.at.place) if wrong.at else None
+    found = re.search(r":(\d+):(\d+)\Z", wrong.at.place) if wrong.at else None
     return (0, int(found[1]), int(found[2])) if found else (1,)
 
 

@@ -8,16 +8,16 @@ beginning of this process and a number: no two processes and no two starts have 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from itertools import count
 
+from ..protocol.grammar import late
 from ..protocol.message import Head
 
 __all__ = ["RequestIds"]
 
 # What the usual makers of such names use; nothing that a log would have to escape.
-_WELL_FORMED = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
+_WELL_FORMED = late(r"[A-Za-z0-9._:+/=@-]{1,128}")
 
 
 class RequestIds:

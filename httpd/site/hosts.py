@@ -7,11 +7,14 @@ into the form that is compared only once, and then remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from ..protocol.errors import HTTPError
 from ..protocol.grammar import late
 from ..protocol.message import Request, Response
-from .uploads import Body
+
+if TYPE_CHECKING:
+    from .uploads import Body
 
 __all__ = ["Hosts", "compared_host", "host_name"]
 

@@ -23,9 +23,9 @@ from ..protocol.files import File, Files
 from ..protocol.forms import MULTIPART, Form, is_multipart
 from ..protocol.media_types import parse_media_type
 from ..protocol.message import Head
-from ..protocol.multipart import MultipartReader, PartLimits
 
 if TYPE_CHECKING:
+    from ..protocol.multipart import PartLimits
     from .inflow import Inflow
 
 __all__ = ["SPOOLED", "Body", "Reader", "SpooledFile", "Taken", "WholeBody", "WholeReader"]
@@ -214,6 +214,8 @@ class Body:
             wanted = ", ".join(self.types)
             raise HTTPError(415, f"This address takes {wanted}.", [("Accept", wanted)])
         if media_type == MULTIPART:
+            from ..protocol.multipart import MultipartReader
+
             return MultipartReader(content_type, self.limits, self._make_file)
         if head.content_length > most_in_memory:
             raise HTTPError(413, f"More than {most_in_memory} bytes of content that is no form in parts ({MULTIPART}).")

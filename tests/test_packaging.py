@@ -67,7 +67,7 @@ def test_the_wheel_says_what_it_needs(wheel: Path) -> None:
 
     assert metadata["Version"] == httpd.__version__
     scripts = next(data for name, data in contents.items() if name.endswith("/entry_points.txt"))
-    assert b"httpd = httpd.cli:main" in scripts
+    assert b"httpd = httpd.__main__:main" in scripts
 
 
 def test_the_sdist_is_the_whole_project_and_nothing_else(sdist: Path) -> None:

@@ -4,7 +4,7 @@ Sizes are in bytes, times in seconds, rates in bytes a second.  A limit that is 
 its line names.  A person may write `body=10M` or `idle-time=30`; see `read_limits`.
 """
 
-from __future__ import annotations
+# No `annotations` from __future__: a NamedTuple compiles each one of its own that is text, at every start.
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -7,7 +7,7 @@ state, with the time of that, nothing on the disk tells that the sibling is of t
 siblings a later time.  `httpd compress` looks into those, and makes them anew.
 """
 
-from __future__ import annotations
+# No `annotations` from __future__: see server/limits.py.
 
 import os
 from collections.abc import Callable

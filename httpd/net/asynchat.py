@@ -144,6 +144,9 @@ class async_chat(asyncore.dispatcher):
         """The terminator was found; the data before it has been collected."""
         raise NotImplementedError("must be implemented in subclass")
 
+    def ac_terminator_awaited(self) -> None:
+        """What has come was collected, and does not end with the terminator.  May be overridden."""
+
     # ---- in: terminators
 
     def set_terminator(self, term: Any) -> None:
@@ -180,10 +183,10 @@ class async_chat(asyncore.dispatcher):
             self.handle_error()
             return
         if data:
-            if not isinstance(data, bytes):
+            if data.__class__ is not bytes:
                 data = data.encode(self.encoding) if isinstance(data, str) and self.use_encoding else bytes(data)
             # Only what was held back, at most a terminator's length, is ever copied to be searched again.
-            if self._ac_in_at < len(self._ac_in_data):
+            if self._ac_in_data:
                 data = self._ac_in_data[self._ac_in_at :] + data
             self._ac_in_data = data
             self._ac_in_at = 0
@@ -195,33 +198,40 @@ class async_chat(asyncore.dispatcher):
             return
         self._ac_taking = True
         try:
-            while self._ac_in_at < len(self._ac_in_data) and not self._ac_paused and not self._ac_ended:
-                if not self._ac_take(self.get_terminator()):
+            while self._ac_in_data and not self._ac_paused and not self._ac_ended:
+                terminator = self.get_terminator()
+                if terminator and isinstance(terminator, bytes):
+                    goes_on = self._ac_take(terminator)
+                else:
+                    goes_on = self._ac_take_unsearched(terminator)
+                if not goes_on:
                     return
         finally:
             self._ac_taking = False
-        if self._ac_in_at >= len(self._ac_in_data):
-            self._ac_in_data = b""
-            self._ac_in_at = 0
 
-    def _ac_take(self, terminator: bytes | int | None) -> bool:
+    def _ac_take(self, terminator: bytes) -> bool:
         """Take input up to the terminator or its end.  False when nothing more can be taken of this piece."""
-        if not terminator:
-            self._ac_collect_to(len(self._ac_in_data))
-            return True
-        if isinstance(terminator, int):
-            return self._ac_take_counted(terminator)
         data, at = self._ac_in_data, self._ac_in_at
         found, held = self.ac_scan(data, at, terminator)
-        end = found if found >= 0 else len(data) - held
-        if end > at:
-            self._ac_in_at = end
-            self.collect_incoming_data(data[at:end])
         if found < 0:
+            self._ac_collect_to(len(data) - held)
+            self.ac_terminator_awaited()
             return not held
+        if found > at:
+            self._ac_in_at = found
+            self.collect_incoming_data(data[at:found])
         if not self._ac_ended:
             self._ac_in_at += len(terminator)
+            if self._ac_in_at >= len(self._ac_in_data):
+                self._ac_in_data = b""
+                self._ac_in_at = 0
             self.found_terminator()
+        return True
+
+    def _ac_take_unsearched(self, terminator: Any) -> bool:
+        if terminator:
+            return self._ac_take_counted(terminator)
+        self._ac_collect_to(len(self._ac_in_data))
         return True
 
     def _ac_take_counted(self, terminator: int) -> bool:
@@ -236,9 +246,12 @@ class async_chat(asyncore.dispatcher):
 
     def _ac_collect_to(self, end: int) -> None:
         data, at = self._ac_in_data, self._ac_in_at
-        self._ac_in_at = end
-        # The whole of a bytes is itself, not a copy.
-        self.collect_incoming_data(data[at:end])
+        if end > at:
+            self._ac_in_at = end
+            # The whole of a bytes is itself, not a copy.
+            self.collect_incoming_data(data[at:end])
+        if self._ac_in_at >= len(self._ac_in_data):
+            self.ac_in_buffer = b""
 
     def ac_scan(self, data: bytes, start: int, terminator: bytes) -> tuple[int, int]:
         """Look for the terminator: (its position, 0), or (-1, how many bytes at the end may be its beginning)."""
@@ -343,13 +356,15 @@ class async_chat(asyncore.dispatcher):
         self._ac_stalled = False
         try:
             allowance = SEND_ALLOWANCE
-            while self._ac_fifo and self.connected and allowance > 0:
+            while self._ac_fifo and self.connected:
                 first = self._ac_fifo[0]
                 sent = self._ac_send_data(first) if isinstance(first, _DATA) else self._ac_send_other(first, allowance)
                 if sent < 0:
                     break
-                if sent:
-                    allowance -= sent if sent > _LEAST_COST else _LEAST_COST
+                if self._ac_fifo:
+                    allowance -= sent and max(sent, _LEAST_COST)
+                    if allowance <= 0:
+                        break
         finally:
             self._ac_sending = False
         if self._ac_fifo or self._ac_waits:
@@ -404,16 +419,16 @@ class async_chat(asyncore.dispatcher):
 
     def _ac_send_data(self, first: Any) -> int:
         """Send the data that stands at the head of the queue, coalesced."""
-        if not first:
+        offered = len(first)
+        if not offered:
             self._ac_fifo.popleft()
             return 0
         try:
-            if getattr(self.send, "__func__", None) is not _own_send:
+            if not self._ac_sends_itself:
                 # It may count, log or limit: it gets what it always got, one piece of bytes a turn.
                 self._ac_drop_sent(self.send(bytes(first[: self.ac_out_buffer_size])) or 0)
                 return -1
-            if len(self._ac_fifo) == 1 and len(first) <= self.ac_out_buffer_size:
-                offered = len(first)
+            if len(self._ac_fifo) == 1 and offered <= self.ac_out_buffer_size:
                 sent = self.ac_send(first)
                 if sent == offered and self._ac_fifo:
                     self._ac_fifo.popleft()
@@ -468,13 +483,14 @@ class async_chat(asyncore.dispatcher):
         except OSError as why:
             return self._not_sent(why)
 
+    @property
+    def _ac_sends_itself(self) -> bool:
+        """Whether `send` is the documented one, not a program's own."""
+        return getattr(self.send, "__func__", None) is _own_send
+
     def ac_by_sendfile(self, item: Any) -> bool:
         """Whether it is a file that may go to the socket past `self.send`."""
-        return (
-            hasattr(item, "send_to")
-            and type(self.socket) is socket.socket
-            and getattr(self.send, "__func__", None) is _own_send
-        )
+        return hasattr(item, "send_to") and type(self.socket) is socket.socket and self._ac_sends_itself
 
     def _ac_serve_file(self, producer: Any, allowance: int) -> int:
         offered = min(producer.remaining, allowance)

@@ -26,6 +26,11 @@ class WatchedChat(asynchat.async_chat):
 
     __slots__ = ("_timer", "ask_at", "timers")
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        # Found out once, not at every send: here no program puts a `send` of its own into an instance.
+        setattr(cls, "_ac_sends_itself", cls.send is asyncore.dispatcher.send)  # noqa: B010
+
     def __init__(self, timers: Timers, map: dict[int, Any] | None = None) -> None:
         asynchat.async_chat.__init__(self, None, map)
         self.timers = timers
@@ -49,7 +54,12 @@ class WatchedChat(asynchat.async_chat):
             self.interest_changed()
             return
         self.handle_read()
-        self.watch()
+        if self._ac_stalled:
+            # A piece that was read ahead is enough.
+            self.interest_changed()
+        # While nothing is taken and nothing is to be sent, it is not the peer who keeps us waiting.
+        if self._ac_fifo or not self._ac_paused:
+            self.watch()
 
     def handle_write_event(self) -> None:
         self.handle_write()

@@ -140,13 +140,14 @@ class Request:
     """
 
     __slots__ = (
-        "_args", "_files", "_form", "_scheme", "_session", "_waited_for", "body", "head", "params", "peer", "round",
+        "_args", "_files", "_form", "_params", "_scheme", "_session", "_waited_for", "body", "head", "peer", "round",
     )  # fmt: skip
 
     # Most requests have none of these, and are made without.
     _args: Form
     _files: Files
     _form: Form
+    _params: dict[str, str]
     _scheme: str
     _session: Any
     _waited_for: Promised | None
@@ -155,7 +156,6 @@ class Request:
         self.head = head
         self.body = body
         self.peer = peer
-        self.params: dict[str, str] = {}
         self.round = 0
 
     @property
@@ -197,6 +197,15 @@ class Request:
     def user(self) -> str:
         """Who sent it, if a password was asked for; "" otherwise."""
         return self.head.user
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What the pattern of the route matched, by the names in it."""
+        return getattr(self, "_params", {})
+
+    @params.setter
+    def params(self, params: dict[str, str]) -> None:
+        self._params = params
 
     @property
     def scheme(self) -> str:
@@ -347,6 +356,17 @@ class Response:
             self._check()
             self._fields = render_fields(self._own_lines())
         return self._fields
+
+    def checked_fields(self) -> bytes:
+        """`fields`, for when the content is about to be sent, too.
+
+        Raises ValueError also where the content is known to have another length than is announced.
+        """
+        body, announced = self.body, self.length
+        length = len(body) if isinstance(body, bytes) else getattr(body, "remaining", announced)
+        if length != announced and announced is not None:
+            raise ValueError(f"the content has {length} bytes, not {announced}")
+        return self._fields or self.fields
 
     def again(self, body: bytes | Content) -> Response:
         """This response with another body of the same length; the rendered field lines are shared, not made anew."""

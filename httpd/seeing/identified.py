@@ -18,6 +18,6 @@ class _Identified(http_request_handler):
 
     def send_response(self, response: Response, fields: bytes, bodiless: bool) -> None:
         if self._answered is not None:
-            name = self.request_id(self._answered[0])
+            name = self.request_id(self._answered)
             fields = f"X-Request-Id: {name}\r\n".encode("ascii") + fields
         super().send_response(response, fields, bodiless)

@@ -118,7 +118,7 @@ class http_request_handler(WatchedChat):
     __slots__ = (
         "_answered", "_began", "_content_from", "_empty_lines", "_expected", "_in_hand", "_inflow", "_judged",
         "_must_linger", "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive",
-        "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
+        "_status", "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
     )  # fmt: skip
 
     def __init__(
@@ -159,7 +159,8 @@ class http_request_handler(WatchedChat):
         self._said_keep_alive = False
         self._persistent = False  # whether to read on after this answer
         self._must_linger = False  # whether input may be unread after this answer
-        self._answered: tuple[Head | str, int] | None = None  # what to log: head or request-line, status
+        self._answered: Head | str | None = None  # what to log: the head, or what stands in the place of its first line
+        self._status = 0  # of the answer to it
         self._owed: int | None = None  # how much content the producer still owes
         self._content_from = 0  # what ac_bytes_sent is when the head is sent, and the content begins
         self.set_terminator(HEAD_END)
@@ -170,9 +171,7 @@ class http_request_handler(WatchedChat):
     @property
     def asked(self) -> Head | str | None:
         """What is being read or answered: a head, what stands where one should be, or None where nothing is."""
-        if self._answered is not None:
-            return self._answered[0]
-        return self._expected or self._in_hand
+        return self._expected or self._in_hand if self._answered is None else self._answered
 
     # ---- events
 
@@ -198,12 +197,7 @@ class http_request_handler(WatchedChat):
         else:
             super().handle_eof()
 
-    def take_input(self) -> None:
-        # By name: it is called for every piece, and super() costs as much as the call.
-        WatchedChat.take_input(self)
-        if self._ac_stalled:
-            # A piece that was read ahead is enough.
-            self.interest_changed()
+    def ac_terminator_awaited(self) -> None:
         if self.incoming and self.state is READ_HEADER:
             self._judge_unfinished()
 
@@ -211,26 +205,33 @@ class http_request_handler(WatchedChat):
         if self.state is READ_HEADER:
             if not self._received:
                 self._began = self.timers.now
-        elif self.state is LINGER:
-            self._began = self.timers.now
+        elif self._passed_on(data):
             return
+        incoming = self.incoming
+        incoming.append(data)
+        self._received += len(data)
+        if len(incoming) > _MOST_PIECES:
+            incoming.append(self.take_collected())
+
+    def _passed_on(self, data: bytes) -> bool:
+        """Whether content goes to who reads it as it comes, or nobody wants it any more."""
+        if self.state is LINGER:
+            self._began = self.timers.now
         elif self._inflow is not None:
             self._received += len(data)
             self._inflow.feed(data)
             if self._inflow.full:
                 self.pause_input()
-            return
         elif self._reader is not None and self.state is READ_BODY:
             self._received += len(data)
             self.read_form(partial(self._reader.feed, data))
-            return
-        self.incoming.append(data)
-        self._received += len(data)
-        if len(self.incoming) > _MOST_PIECES:
-            self.incoming.append(self.take_collected())
+        else:
+            return False
+        return True
 
     def found_terminator(self) -> None:
-        data = self.take_collected()
+        incoming = self.incoming
+        data = incoming.pop() if len(incoming) == 1 else self.take_collected()
         if self.state is READ_HEADER:
             self.found_head(data)
         elif self._inflow is not None:
@@ -240,11 +241,8 @@ class http_request_handler(WatchedChat):
 
     def take_collected(self) -> bytes:
         """What was collected since the last terminator."""
-        incoming = self.incoming
-        if len(incoming) == 1:
-            return incoming.pop()
-        data = b"".join(incoming)
-        incoming.clear()
+        data = b"".join(self.incoming)
+        self.incoming.clear()
         return data
 
     def set_state(self, new: State) -> None:
@@ -534,11 +532,10 @@ class http_request_handler(WatchedChat):
 
     def answer(self, request: Request) -> Response:
         """The site's response, or the error page for what it raised.  Raises Later."""
-        site = self.service.site
         try:
             try:
-                response = site(request)
-                return response if response.__class__ is Response else as_response(response, site)
+                response = self.service.ask(request)
+                return response if response.__class__ is Response else as_response(response, self.service.site)
             except HTTPError as error:
                 return self.error_page(request.head, error)
         except Later:
@@ -570,22 +567,19 @@ class http_request_handler(WatchedChat):
 
     def respond(self, head: Head, response: Response) -> None:
         """Send a response to a parsed request; one that cannot be sent as it says becomes a 500."""
-        bodiless = head.method == "HEAD"
+        bodiless = head.method == "HEAD" or response.status in WITHOUT_CONTENT
         try:
-            fields = response.fields
-            bodiless = bodiless or response.status in WITHOUT_CONTENT
-            if not bodiless:
-                _check_length(response)
+            fields = response.fields if bodiless else response.checked_fields()
         except Exception:
             failed = self.failed(head)
             self._close_body(response)
-            response, fields = failed, failed.fields
+            response, fields, bodiless = failed, failed.fields, head.method == "HEAD"
         if self._expected is not None:
             # Nobody can tell whether the rest will be read.
             self._must_linger = True
         self._persistent = self._persists(head, response)
         self._in_hand = None
-        self._answered = (head, response.status)
+        self._answered, self._status = head, response.status
         self.send_response(response, fields, bodiless)
 
     def _persists(self, head: Head, response: Response) -> bool:
@@ -595,7 +589,7 @@ class http_request_handler(WatchedChat):
             wanted
             and not self._must_linger
             and response.length is not None
-            and self.requests < self.service.limits.requests
+            and self.requests < self.service.most_requests
             and not self.service.draining
         )
         if not persistent and (wanted or head.version != "1.0" or head.content_length):
@@ -607,25 +601,23 @@ class http_request_handler(WatchedChat):
     def send_response(self, response: Response, fields: bytes, bodiless: bool) -> None:
         """Put head and content into the queue, and have them sent."""
         self.set_state(SEND_RESPONSE)
-        self._owed = None
-        head = self.service.opening(response.status, self._persistent) + fields
-        # A 100 may still wait for room.
-        waiting = sum(len(item) for item in self._ac_fifo if item) if self._ac_fifo else 0
-        self._content_from = self.ac_bytes_sent + waiting + len(head)
+        service = self.service
+        head = service.opening(response.status, self._persistent) + fields
+        self._content_from = self.ac_bytes_sent + len(head)
+        if self._ac_fifo:
+            # A 100 still waits for room.
+            self._content_from += sum(len(item) for item in self._ac_fifo if item)
         body = response.body
         if bodiless:
             self._close_body(response)
             self.ac_enqueue(head)
-        elif not isinstance(body, bytes):
-            self.ac_enqueue(head)
-            self._owed = response.length
-            self.ac_enqueue(body)
-        elif len(body) <= _JOINED:
+        elif isinstance(body, bytes) and len(body) <= _JOINED:
             self.ac_enqueue(head + body)
         else:
             self.ac_enqueue(head)
+            self._owed = None if isinstance(body, bytes) else response.length
             self.ac_enqueue(body)
-        self.service.rounds.send(self)
+        service.rounds.send(self)
 
     def send_answer(self) -> None:
         """Send what can be sent at once; while the rest is under way, nothing is read."""
@@ -661,18 +653,17 @@ class http_request_handler(WatchedChat):
         return data
 
     def output_sent(self) -> None:
-        if self.state is SEND_RESPONSE:
-            self.response_sent()
-
-    def response_sent(self) -> None:
         """The answer is with the kernel, whole: read on, linger, or close."""
+        if self.state is not SEND_RESPONSE:
+            return
         if self._answered is not None:
             self._log_answer()
         if self._reader is not None:
             self.close_reader()
         if self._persistent:
             self.set_state(READ_HEADER)
-            self.set_terminator(HEAD_END)
+            if self.terminator is not HEAD_END:
+                self.set_terminator(HEAD_END)
             if self._ac_paused:
                 self.resume_input()
             elif self._ac_in_data:
@@ -683,16 +674,15 @@ class http_request_handler(WatchedChat):
             self.close()
 
     def _log_answer(self) -> None:
-        assert self._answered is not None
-        (asked, status), self._answered = self._answered, None
+        asked, self._answered = self._answered, None
         size = self.ac_bytes_sent - self._content_from
         if size < 0:
             # Not even the head has gone.
             size = 0
-        if isinstance(asked, Head):
-            self.log.answered(asked, self.peer, status, size, self)
-        else:
-            self.log.refused(asked, self.peer, status, size, self)
+        if asked.__class__ is Head:
+            self.log.answered(asked, self.peer, self._status, size, self)
+        elif isinstance(asked, str):
+            self.log.refused(asked, self.peer, self._status, size, self)
 
     def request_id(self, asked: Head | str) -> str:
         """What the present request is called in the logs, made when it is first asked for; `asked` is its head or its
@@ -716,7 +706,7 @@ class http_request_handler(WatchedChat):
             refusal=refusal,
             guilty=excerpt(evidence, refusal),
         )
-        self._answered = (told.request_line, refusal.status)
+        self._answered, self._status = told.request_line, refusal.status
         self._persistent = self._said_keep_alive = False
         self._must_linger = True
         if self._inflow is None:
@@ -767,7 +757,7 @@ class http_request_handler(WatchedChat):
             if self._ac_paused:
                 # It is we who have to find out something.
                 return math.inf
-            return self._began + (limits.header_time if self._received else limits.idle_time)
+            return self._began + (limits.header_time if self._received else self.service.idle_time)
         if state is SEND_RESPONSE:
             if not self._ac_stalled:
                 return self._began + limits.stall_time
@@ -890,14 +880,6 @@ class http_request_handler(WatchedChat):
 def _beginning(head: Head) -> bytes:
     """What an error page says of a head, and needs of it, as bytes."""
     return f"{head.request_line}\r\nAccept: {head.headers.get('accept')}\r\n".encode("latin-1")
-
-
-def _check_length(response: Response) -> None:
-    """Raise ValueError where the content is known to have another length than is announced."""
-    body = response.body
-    length = len(body) if isinstance(body, bytes) else getattr(body, "remaining", response.length)
-    if length != response.length and response.length is not None:
-        raise ValueError(f"the content has {length} bytes, not {response.length}")
 
 
 def _accept(head: Head) -> str:

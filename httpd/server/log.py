@@ -134,11 +134,14 @@ class AccessLog:
         if self._fd < 0:
             return
         user, line, client = head.logged or self.remember(head)
-        self._add(f'{peer or "unix:"} - {user} [{self._now()}] "{line}" {status} {size} {client}\n')
+        if self._taken_at != self._timers.now:
+            self._take_the_time()
+        self._add(f'{peer or "unix:"} - {user} [{self._stamp}] "{line}" {status} {size} {client}\n')
 
     def refused(self, request_line: str, peer: str, status: int, size: int, channel: Channel) -> None:
         if self._fd >= 0:
-            self._add(f'{peer or "unix:"} - - [{self._now()}] "{escape(request_line)}" {status} {size} "-" "-"\n')
+            self._take_the_time()
+            self._add(f'{peer or "unix:"} - - [{self._stamp}] "{escape(request_line)}" {status} {size} "-" "-"\n')
 
     def remember(self, head: Head) -> tuple[str, str, str]:
         """A head's user, its request-line, and its Referer and User-Agent, as the log has them; kept with the head."""
@@ -150,15 +153,12 @@ class AccessLog:
         logged = head.logged = user.replace(" ", "\\x20") if user else "-", line, f'"{referer}" "{agent}"'
         return logged
 
-    def _now(self) -> str:
-        if self._taken_at == self._timers.now:
-            return self._stamp
+    def _take_the_time(self) -> None:
         self._taken_at = self._timers.now
         second = int(self._wall_clock())
         if second != self._second:
             self._second = second
             self._stamp = self.stamp(second)
-        return self._stamp
 
     def stamp(self, second: int) -> str:
         """A time, in seconds since 1970, as the format has it."""

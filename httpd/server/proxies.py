@@ -175,8 +175,8 @@ class forwarded_handler(http_request_handler):
         finally:
             self.peer = client
 
-    def response_sent(self) -> None:
-        super().response_sent()
+    def output_sent(self) -> None:
+        super().output_sent()
         # Nothing is known of whom the next one comes from.
         self.peer = self._proxy
 

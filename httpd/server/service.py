@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterable
+from types import FunctionType
+from typing import Any
 
 from ..net.timers import Timers
 from ..net.wake import Then, at_once, directly
@@ -68,6 +70,9 @@ class Service:
         self.headers = tuple(headers)
         self.site = WithHeaders(site, self.headers) if self.headers else site
         self.limits = limits
+        # Asked for at every request, where a tuple's names would cost as much as some of its steps.
+        self.idle_time = limits.idle_time
+        self.most_requests = limits.requests
         self.timers = timers
         self.parser = HeadParser(
             max_request_line=limits.request_line,
@@ -93,9 +98,21 @@ class Service:
         self._wall_clock = wall_clock
         self._taken_at = -1.0
         self._second = -1
-        # Common fields, and with them the status-lines that were asked for, by whether the connection goes on.
+        # Common fields by whether the connection goes on; and, with them, the status-lines that were asked for.
         self._common = (b"", b"")
-        self._openings: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
+        self._keeping: dict[int, bytes] = {}
+        self._closing: dict[int, bytes] = {}
+
+    @property
+    def site(self) -> Site:
+        """Who is asked; another one may take its place."""
+        return self._site
+
+    @site.setter
+    def site(self, site: Site) -> None:
+        self._site = site
+        # A method is called in half the time that it takes to call an object.
+        self.ask: Any = site if isinstance(site, FunctionType) else getattr(site, "__call__")  # noqa: B009
 
     def for_passing(self, site: Site) -> Service:
         """The same for a site that only sends its clients elsewhere: each answer ends its connection, and none has the
@@ -109,12 +126,13 @@ class Service:
         """How every response begins: with the status-line and the common fields."""
         if self._taken_at != self.timers.now:
             self._take_the_time()
-        opening = self._openings[persistent].get(status)
+        openings = self._keeping if persistent else self._closing
+        opening = openings.get(status)
         # One with a reason of its own has the number of another.
         if opening is None or status.__class__ is not int:
             opening = status_line(status) + self._common[persistent]
             if status.__class__ is int:
-                self._openings[persistent][status] = opening
+                openings[status] = opening
         return opening
 
     def common_fields(self, persistent: bool) -> bytes:
@@ -130,4 +148,4 @@ class Service:
             self._second = second
             dated = f"Date: {http_date(second)}\r\n{self._server}Connection: "
             self._common = (f"{dated}close\r\n".encode("ascii"), f"{dated}keep-alive\r\n".encode("ascii"))
-            self._openings = ({}, {})
+            self._keeping, self._closing = {}, {}

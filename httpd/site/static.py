@@ -62,6 +62,7 @@ class StaticFiles:
         self.entities = Entities() if entities is None else entities
         self._files = Files(self.root, headers, self.entities)
         self._rules = RuleFiles(self.root, clock)
+        self._round = 0  # of requests, in which the clock was last looked at
         self._lookup = Lookup(
             self._files,
             self._rules,
@@ -81,12 +82,12 @@ class StaticFiles:
         head = request.head
         if path is None:
             path = head.path
-        rules = self._rules
-        if rules.clock() >= rules.due:
-            self._look_around()
-        entity = self.entities.find(path, request.round)
+        in_round = request.round
+        if in_round != self._round or not in_round:
+            self._begin_round(in_round)
+        entity = self.entities.find(path, in_round)
         if entity is not None and entity.codings:
-            entity = self._files.in_coding(entity, path, head.headers, request.round)
+            entity = self._files.in_coding(entity, path, head.headers, in_round)
         if entity is not None and head.method == "GET":
             headers = head.headers
             if headers.lacks(_CONDITIONS):
@@ -95,12 +96,14 @@ class StaticFiles:
                 return entity.not_modified
         return self._answer(request, path, entity)
 
-    def _look_around(self) -> None:
+    def _begin_round(self, number: int) -> None:
         """Once a second: are there other rules, or other encoded forms?"""
-        self.entities.look_again()
-        if self._rules.look():
-            # What is remembered has the field lines of the old rules.
-            self.entities.clear()
+        self._round = number
+        if self._rules.clock() >= self._rules.due:
+            self.entities.look_again()
+            if self._rules.look():
+                # What is remembered has the field lines of the old rules.
+                self.entities.clear()
 
     def check(self, request: Request, path: str | None = None) -> None:
         """Raise the HTTPError that awaits a method that files do not take: 404, 405 or 501."""

@@ -18,7 +18,6 @@ from ..protocol.validators import evaluate
 from .answers import NOSNIFF
 from .caching import cache_control
 from .entities import Entities, Entity, Key
-from .parts import partial
 from .root import Root, http_error
 from .siblings import SUFFIXES, siblings
 from .types import media_type
@@ -202,4 +201,12 @@ def answer(entity: Entity, head: Head) -> Response:
     if head.method == "HEAD":
         # A Range is nothing to HEAD (RFC 9110 §14.2).
         return entity.empty
-    return partial(entity, head.headers) or entity.whole or entity.stream()
+    if "range" in head.headers and (part := _partial(entity, head.headers)) is not None:
+        return part
+    return entity.whole or entity.stream()
+
+
+def _partial(entity: Entity, headers: Headers) -> Response | None:
+    from .parts import partial
+
+    return partial(entity, headers)

@@ -16,13 +16,11 @@ _OF_EACH_PART = frozenset({"content-encoding", "content-type"})
 
 
 def partial(entity: Entity, headers: Headers) -> Response | None:
-    """The 206 that a GET's Range asks for; None where there is none, or it is to be ignored: the answer is the whole.
+    """The 206 that a GET's Range asks for; None where it is to be ignored: the answer is the whole.
 
     The caller has judged the preconditions, which come first (RFC 9110 §13.2.2).  Raises HTTPError 416 where nothing
     of what was asked for is there.
     """
-    if "range" not in headers:
-        return None
     if "if-range" in headers and not if_range(headers["if-range"], entity.etag, entity.mtime):
         return None
     parts = parse_range(headers["range"], entity.length)

@@ -17,7 +17,7 @@ class _Identified(http_request_handler):
     __slots__ = ()
 
     def send_response(self, response: Response, fields: bytes, bodiless: bool) -> None:
-        if self._answered is not None:
-            name = self.request_id(self._answered)
+        if self._asked is not None:
+            name = self.request_id(self._asked)
             fields = f"X-Request-Id: {name}\r\n".encode("ascii") + fields
         super().send_response(response, fields, bodiless)

@@ -116,9 +116,9 @@ class http_request_handler(WatchedChat):
 
     # Slots, because a dict of so many names would be as big as the rest of an idle connection.
     __slots__ = (
-        "_answered", "_began", "_content_from", "_empty_lines", "_expected", "_in_hand", "_inflow", "_judged",
-        "_must_linger", "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive",
-        "_status", "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
+        "_asked", "_began", "_content_from", "_empty_lines", "_expected", "_inflow", "_judged", "_must_linger",
+        "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive", "_status", "_until",
+        "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
     )  # fmt: skip
 
     def __init__(
@@ -155,12 +155,11 @@ class http_request_handler(WatchedChat):
         self._reader: Reader | None = None  # what reads it, and keeps its files until the answer is sent
         self._inflow: Inflow | None = None  # that reader, where a thread reads the content while it comes
         # What is being answered:
-        self._in_hand: Head | None = None  # the head that the site is to answer, or is working on
         self._said_keep_alive = False
         self._persistent = False  # whether to read on after this answer
         self._must_linger = False  # whether input may be unread after this answer
-        self._answered: Head | str | None = None  # what to log: the head, or what stands in the place of its first line
-        self._status = 0  # of the answer to it
+        self._asked: Head | str | None = None  # the head, or what stands in the place of its first line
+        self._status = 0  # of the answer to it, once there is one; then it is logged
         self._owed: int | None = None  # how much content the producer still owes
         self._content_from = 0  # what ac_bytes_sent is when the head is sent, and the content begins
         self.set_terminator(HEAD_END)
@@ -171,7 +170,7 @@ class http_request_handler(WatchedChat):
     @property
     def asked(self) -> Head | str | None:
         """What is being read or answered: a head, what stands where one should be, or None where nothing is."""
-        return self._expected or self._in_hand if self._answered is None else self._answered
+        return self._asked or self._expected
 
     # ---- events
 
@@ -414,6 +413,7 @@ class http_request_handler(WatchedChat):
         """All content is here."""
         reader = self._reader
         if reader is None or self.read_form(lambda: request.has_form(*reader.finish())):
+            self._expected = None
             self.handle_request(request)
 
     def read_form(self, step: Callable[[], object]) -> bool:
@@ -445,38 +445,36 @@ class http_request_handler(WatchedChat):
 
     def handle_request(self, request: Request) -> None:
         """Have the site answer, and send what it returns."""
-        self._expected = None
         self.set_state(HANDLE)
         self.requests += 1
-        self._in_hand = request.head
+        self._asked = request.head
         # Until the end of this turn, which is nothing to tell anybody of.
         self._ac_paused = True
         self.service.rounds.ask(self, request)
 
     def answer_request(self, request: Request) -> None:
-        """The request's turn has come, unless the client has gone meanwhile."""
+        """The request's turn has come, unless the client has gone meanwhile.  Raises Later, as `answer` does."""
         if self.state is HANDLE:
             self._ac_paused = False
-            self.ask_site(request)
+            self.respond(request.head, self.answer(request))
 
     def ask_site(self, request: Request) -> bool:
         """Answer now, or when the work is done that the site waits for; whether it was now."""
         try:
             response = self.answer(request)
-        except Later as raised:
-            # With its traceback it would keep itself alive, and the request with it.
-            later = raised.with_traceback(None)
-        else:
-            self.respond(request.head, response)
-            return True
-        self.put_off(request, later)
-        return False
+        except Later as later:
+            self.put_off(request, later)
+            return False
+        self.respond(request.head, response)
+        return True
 
     def put_off(self, request: Request, later: Later) -> None:
         """Have the work done that the site waits for, or say that there is too much of it."""
+        # With its traceback it would keep itself alive, and the request with it.
+        later = later.with_traceback(None)
         if self._inflow is None or self._inflow.full:
             self.hold_input()
-        self._in_hand = request.head
+        self._asked = request.head
         then = partial(self.work_done, request)
         if not isinstance(later, Promised):
             self.service.beside(later.work, then)
@@ -578,8 +576,7 @@ class http_request_handler(WatchedChat):
             # Nobody can tell whether the rest will be read.
             self._must_linger = True
         self._persistent = self._persists(head, response)
-        self._in_hand = None
-        self._answered, self._status = head, response.status
+        self._asked, self._status = head, response.status
         self.send_response(response, fields, bodiless)
 
     def _persists(self, head: Head, response: Response) -> bool:
@@ -656,7 +653,7 @@ class http_request_handler(WatchedChat):
         """The answer is with the kernel, whole: read on, linger, or close."""
         if self.state is not SEND_RESPONSE:
             return
-        if self._answered is not None:
+        if self._status:
             self._log_answer()
         if self._reader is not None:
             self.close_reader()
@@ -674,15 +671,16 @@ class http_request_handler(WatchedChat):
             self.close()
 
     def _log_answer(self) -> None:
-        asked, self._answered = self._answered, None
+        asked, status = self._asked, self._status
+        self._asked, self._status = None, 0
         size = self.ac_bytes_sent - self._content_from
         if size < 0:
             # Not even the head has gone.
             size = 0
         if asked.__class__ is Head:
-            self.log.answered(asked, self.peer, self._status, size, self)
+            self.log.answered(asked, self.peer, status, size, self)
         elif isinstance(asked, str):
-            self.log.refused(asked, self.peer, self._status, size, self)
+            self.log.refused(asked, self.peer, status, size, self)
 
     def request_id(self, asked: Head | str) -> str:
         """What the present request is called in the logs, made when it is first asked for; `asked` is its head or its
@@ -706,7 +704,7 @@ class http_request_handler(WatchedChat):
             refusal=refusal,
             guilty=excerpt(evidence, refusal),
         )
-        self._answered, self._status = told.request_line, refusal.status
+        self._asked, self._status = told.request_line, refusal.status
         self._persistent = self._said_keep_alive = False
         self._must_linger = True
         if self._inflow is None:
@@ -864,7 +862,7 @@ class http_request_handler(WatchedChat):
     def close(self) -> None:
         if self.state is CLOSED:
             return
-        if self._answered is not None:
+        if self._status:
             self._log_answer()
         self.set_state(CLOSED)
         self.incoming.clear()

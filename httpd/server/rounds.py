@@ -7,10 +7,10 @@ request holds for the others of its round, for each of them had come whole befor
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 from ..net.timers import ExitNow, Timers
+from ..protocol.errors import Later
 from ..protocol.message import Request
 
 __all__ = ["AtOnce", "Channel", "InRounds", "Rounds"]
@@ -20,7 +20,11 @@ class Channel(Protocol):
     """What a round asks of a connection's channel."""
 
     def answer_request(self, request: Request) -> None:
-        """Have the site answer."""
+        """Have the site answer.  Raises Later."""
+        ...
+
+    def put_off(self, request: Request, later: Later) -> None:
+        """Answer when the work is done that the site waits for."""
         ...
 
     def send_answer(self) -> None:
@@ -52,7 +56,10 @@ class AtOnce:
     """For who has no loop: each request is a round of its own."""
 
     def ask(self, channel: Channel, request: Request) -> None:
-        channel.answer_request(request)
+        try:
+            channel.answer_request(request)
+        except Later as later:
+            channel.put_off(request, later)
 
     def send(self, channel: Channel) -> None:
         channel.send_answer()
@@ -63,8 +70,8 @@ class InRounds:
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self._asked: deque[tuple[Channel, Request]] = deque()
-        self._unsent: deque[Channel] = deque()
+        self._asked: list[tuple[Channel, Request]] = []
+        self._unsent: list[Channel] = []
         self._collects = False  # whether what is to be sent waits for the end of the round
         self._called = False  # whether the turn will end with a round
         self._number = 0
@@ -84,7 +91,7 @@ class InRounds:
     def go(self) -> None:
         """Answer all that was asked, and what the clients have sent behind it."""
         try:
-            while self._asked:
+            while self._asked or self._unsent:
                 self._answer()
                 self._send()
         finally:
@@ -96,30 +103,34 @@ class InRounds:
 
     def _answer(self) -> None:
         self._number += 1
-        number, asked = self._number, self._asked
-        self._collects = True
+        number, self._collects = self._number, True
+        asked, self._asked = iter(self._asked), []
         try:
-            while asked:
-                channel, request = asked.popleft()
+            for channel, request in asked:
                 if request.head.method == "GET":
                     request.round = number
                 try:
                     channel.answer_request(request)
+                except Later as later:
+                    channel.put_off(request, later)
                 except ExitNow:
                     raise
                 except Exception:
                     channel.handle_error()
         finally:
             self._collects = False
+            self._asked += asked
 
     def _send(self) -> None:
-        unsent = self._unsent
-        while unsent:
-            channel = unsent.popleft()
-            try:
-                channel.send_answer()
-                channel.watch()
-            except ExitNow:
-                raise
-            except Exception:
-                channel.handle_error()
+        unsent, self._unsent = iter(self._unsent), []
+        try:
+            for channel in unsent:
+                try:
+                    channel.send_answer()
+                    channel.watch()
+                except ExitNow:
+                    raise
+                except Exception:
+                    channel.handle_error()
+        finally:
+            self._unsent += unsent

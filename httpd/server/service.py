@@ -112,7 +112,7 @@ class Service:
     def site(self, site: Site) -> None:
         self._site = site
         # A method is called in half the time that it takes to call an object.
-        self.ask: Any = site if isinstance(site, FunctionType) else getattr(site, "__call__")  # noqa: B009
+        self.ask: Any = site if isinstance(site, FunctionType) else getattr(site, "__call__")  # noqa: B004, B009
 
     def for_passing(self, site: Site) -> Service:
         """The same for a site that only sends its clients elsewhere: each answer ends its connection, and none has the

@@ -90,7 +90,7 @@ class StaticFiles:
             entity = self._files.in_coding(entity, path, head.headers, in_round)
         if entity is not None and head.method == "GET":
             headers = head.headers
-            if headers.lacks(_CONDITIONS):
+            if _CONDITIONS.isdisjoint(headers.combined):
                 return entity.whole or entity.stream()
             if headers.get("if-none-match") == entity.etag and headers.lacks(_FIRST_CONDITIONS):
                 return entity.not_modified

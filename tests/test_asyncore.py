@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from httpd.net import asyncore
+from httpd.net import asyncore, listening
 from httpd.net.backends import ERROR, HUNG_UP, INVALID, READ, URGENT, WRITE
 from httpd.net.interest import announced
 
@@ -727,6 +727,29 @@ def test_an_object_that_cannot_say_what_it_is(caplog: pytest.LogCaptureFixture) 
 
 
 # ---- sockets
+
+
+@pytest.mark.parametrize("own_half", [True, False], ids=["as here", "as elsewhere"])
+def test_an_accepted_socket_is_as_the_standard_librarys(own_half: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not own_half:
+        monkeypatch.setattr(listening, "_HAS_HALF", False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for accepts in (socket.socket.accept, listening.accept):
+            with socket.create_connection(listener.getsockname()) as client, accepts(listener)[0] as sock:
+                assert type(sock) is socket.socket
+                assert (sock.family, sock.type, sock.proto) == (listener.family, listener.type, listener.proto)
+                assert (sock.getpeername(), sock.gettimeout()) == (client.getsockname(), None)
+                assert not sock.get_inheritable()
+
+
+def test_a_socket_that_accepts_in_its_own_way_does() -> None:
+    class Own(socket.socket):
+        def accept(self) -> Any:
+            return "a socket", "an address"
+
+    channel = Quiet(channels={})
+    with Own() as channel.socket:
+        assert channel.accept() == ("a socket", "an address")
 
 
 def tcp() -> tuple[socket.socket, socket.socket]:

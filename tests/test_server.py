@@ -771,7 +771,7 @@ def test_an_accept_that_fails_in_an_unknown_way_is_logged_and_the_listener_goes_
             raise faults.pop()
         return real_accept(sock)
 
-    monkeypatch.setattr(socket.socket, "accept", accept)
+    monkeypatch.setattr(socket.socket, "_accept", accept)
     with serving() as server:
         assert read_answers(talk(server, get("/", "Connection: close")))[0].status == 200
     assert "a firewall says no" in caplog.text
@@ -785,6 +785,24 @@ def test_a_listener_that_is_gone_ends_the_server() -> None:
     server._listeners[0].socket.shutdown(socket.SHUT_RDWR)
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_who_leaves_in_the_turn_that_accepted_it_costs_no_timer_and_is_no_news_to_the_kernel() -> None:
+    server = Server(hello, port=0, access_log="off")
+    server.start()
+    asyncore.poll(0, server.map)
+    backend: Any = server._interests._backend
+    told: list[tuple[Any, ...]] = []
+    backend.set = backend.remove = lambda *change: told.append(change)
+    with contextlib.closing(server):
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", server.port)) as sock:
+                sock.sendall(get("/", version="1.0"))
+                asyncore.poll(1, server.map)
+                assert read_answers(read_to_end(sock))[0].body == b"hello"
+        asyncore.poll(0, server.map)
+        assert (server.timers._made, told) == (0, [])
+        del backend.set, backend.remove
 
 
 def test_a_unix_socket_is_as_good() -> None:

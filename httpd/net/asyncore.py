@@ -43,6 +43,7 @@ from typing import Any
 from .backends import ERROR, HUNG_UP, INVALID, READ, URGENT, WRITE
 from .channel_map import ChannelMap
 from .interest import Interests, announced, forget, interests_of, rouse, touch
+from .listening import accept
 from .report import Reporter
 from .timers import ExitNow, Timer
 
@@ -388,7 +389,7 @@ class dispatcher:
         Out of descriptors or memory, the listener rests a moment and goes on.
         """
         try:
-            conn, addr = self.socket.accept()
+            conn, addr = accept(self.socket)
         except TypeError:
             return None
         except OSError as why:

@@ -1,4 +1,4 @@
-"""Sockets that listen: at addresses, with one port for all of them, and at the path of a unix socket."""
+"""Sockets that listen: at addresses, with one port for all of them, and at the path of a unix socket; who comes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from .addresses import WILDCARDS, Where, unbracketed, where_to_bind
 
-__all__ = ["listen_at", "listen_at_path"]
+__all__ = ["accept", "listen_at", "listen_at_path"]
 
 # How many connections the kernel keeps until they are accepted.
 BACKLOG = 1024
@@ -21,6 +21,20 @@ BACKLOG = 1024
 _MOST_TRIES = 20
 # What a machine says that has no such address, or no IPv6 at all.
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+# Not `sock.family`, which finds an enum's member each time: two of those take longer than all the rest of an accept.
+_family_of, _type_of = socket.SocketType.family.__get__, socket.SocketType.type.__get__
+# The standard library's own half of accept(), where there is one.
+_HAS_HALF = hasattr(socket.socket, "_accept")
+
+
+def accept(listening: Any) -> tuple[Any, Any]:
+    """`listening.accept()` of a socket that does not block: (the next connection's socket, its peer's address)."""
+    if type(listening) is not socket.socket or not _HAS_HALF:
+        return listening.accept()  # type: ignore[no-any-return]
+    fd, addr = listening._accept()  # type: ignore[attr-defined]
+    return socket.socket(_family_of(listening), _type_of(listening), listening.proto, fd), addr
+
 
 # ---- addresses
 

@@ -289,7 +289,8 @@ class dispatcher:
             map = self._map
         fd: Any = self._fileno
         map[fd] = self
-        touch(map, fd)
+        if not isinstance(map, ChannelMap):
+            touch(map, fd)
 
     def del_channel(self, map: _MapType | None = None) -> None:
         """Take the channel out of its map."""

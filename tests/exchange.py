@@ -194,6 +194,8 @@ class Exchange:
             self.wrapped, ("192.0.2.1", 4711), {}, log, self.service, map=_channels, on_close=self.ended.append
         )
         self.play()
+        # As the loop does in its next turn.
+        self.handler._taken_up()
         _begun.append(self)
         if len(_begun) > _MOST_BEGUN:
             _begun.popleft().judge(whole=False)

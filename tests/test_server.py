@@ -763,7 +763,7 @@ def test_without_a_spare_descriptor_the_listener_rests_and_goes_on(monkeypatch: 
 def test_an_accept_that_fails_in_an_unknown_way_is_logged_and_the_listener_goes_on(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_accept = socket.socket.accept
+    real_accept = socket.socket._accept  # type: ignore[attr-defined]
     faults = [PermissionError(1, "a firewall says no")]
 
     def accept(sock: socket.socket) -> Any:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from httpd.net import asyncore
+from httpd.net.channel_map import ChannelMap
+from httpd.net.interest import interests_of
 from httpd.net.timers import Timers
 from httpd.net.watched import WatchedChat, unsent
 
@@ -37,8 +40,8 @@ class Patient(WatchedChat):
 
     terminator = b"\n"
 
-    def __init__(self, timers: Timers, sock: Any = None) -> None:
-        super().__init__(timers, {})
+    def __init__(self, timers: Timers, sock: Any = None, map: dict[int, Any] | None = None) -> None:
+        super().__init__(timers, {} if map is None else map)
         self.due = math.inf
         self.told: list[float] = []
         if sock is not None:
@@ -137,6 +140,34 @@ def test_a_closed_channel_has_no_timer(timers: Counting, clock: Clock) -> None:
     assert len(timers) == 0
     advance(timers, clock, 100)
     assert channel.told == []
+
+
+def test_who_says_nothing_is_watched_once_the_loop_has_taken_it_up(clock: Clock) -> None:
+    channels = ChannelMap()
+    timers = interests_of(channels).timers
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Patient(timers, ours, channels)
+        channel.due = timers.now + 5
+        assert len(timers) == 0
+        for _ in range(2):
+            asyncore.loop(0, map=channels, count=1)
+            assert len(timers) == 1
+        channel.close()
+
+
+def test_who_cannot_say_how_long_it_is_patient_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Odd(Patient):
+        def patience(self) -> float:
+            raise ValueError("cannot say")
+
+    channels = ChannelMap()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        Odd(interests_of(channels).timers, ours, channels)
+        asyncore.loop(0, map=channels, count=1)
+        assert not channels
+    assert "cannot say" in caplog.text
 
 
 def test_sending_is_watched_too(timers: Counting) -> None:

@@ -305,6 +305,8 @@ class Interests:
                 self._steady.add(fd)
             self._sort(fd, channel)
             self._ask(fd, channel)
+            if hasattr(channel, "_taken_up"):
+                channel._taken_up()
 
     def _sort(self, fd: int, channel: Any) -> None:
         """Find out when the channel has to be asked."""

@@ -3,7 +3,8 @@
 The end of patience is a point in time that a request moves to and fro many times; its timer is not moved with it.  A
 channel has one timer at most.  It is set anew only when the point comes nearer, and when it fires it looks whether
 patience has ended or the point is still to come.  So an exchange that goes well costs no timer, and an idle channel
-costs nothing at all until its time is up.
+costs nothing at all until its time is up.  The first timer is set after the channel's first event, or when the loop has
+taken it up: a connection that is over in the turn that accepted it, as most of a single request are, never has one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class WatchedChat(asynchat.async_chat):
     """An async_chat that is told when its patience has ended.  Derive from it and add `patience` and `timed_out`.
 
     `timers` are those of the loop that serves the channel.  Whatever changes the patience outside an event of the
-    channel's own calls `watch()`.
+    channel's own calls `watch()`, but the constructor.
     """
 
     __slots__ = ("_timer", "ask_at", "timers")
@@ -87,6 +88,13 @@ class WatchedChat(asynchat.async_chat):
                 return
             timer.cancel()
         self._timer = self.timers.call_later(due - self.timers.now, self._look) if due < math.inf else None
+
+    def _taken_up(self) -> None:
+        if self._timer is None:
+            try:
+                self.watch()
+            except Exception:
+                self.handle_error()
 
     def _look(self) -> None:
         self._timer = None

@@ -165,7 +165,6 @@ class http_request_handler(WatchedChat):
         self.set_terminator(HEAD_END)
         self.set_socket(sock)
         self.connected = True
-        self.watch()
 
     @property
     def asked(self) -> Head | str | None:

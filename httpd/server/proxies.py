@@ -225,7 +225,6 @@ class Introduction(WatchedChat):
         sock.setblocking(False)
         self.set_socket(sock)
         self.connected = True
-        self.watch()
 
     def handle_read(self) -> None:
         """Look at what has come, and take of it what belongs to the preamble."""

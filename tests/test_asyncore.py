@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import logging
 import os
 import select
@@ -750,6 +752,15 @@ def test_a_socket_that_accepts_in_its_own_way_does() -> None:
     channel = Quiet(channels={})
     with Own() as channel.socket:
         assert channel.accept() == ("a socket", "an address")
+
+
+def test_what_cannot_be_received_yet_leaves_no_garbage(pair: tuple[socket.socket, socket.socket]) -> None:
+    channel = Quiet(pair[0], {})
+    gc.collect()
+    for _ in range(3):
+        with contextlib.suppress(BlockingIOError):
+            channel.recv(1)
+    assert gc.collect() == 0
 
 
 def tcp() -> tuple[socket.socket, socket.socket]:

@@ -448,7 +448,11 @@ class dispatcher:
         if why.errno in _DISCONNECTED:
             _lost(self)
             return b""
-        raise why
+        try:
+            raise why
+        finally:
+            # It leads to this frame, and the frame to it: only a collection would find the two.
+            del why
 
     def close(self) -> None:
         """Leave the map and close the socket."""

@@ -165,6 +165,21 @@ def _woken_by_one_connection() -> list[int]:
     return sorted(woken)
 
 
+def test_a_closed_descriptor_is_forgotten_and_its_number_waited_for_anew(backend: Backend, pair: Any) -> None:
+    ours, theirs = pair
+    with socket.socket() as sock:
+        number = sock.fileno()
+        backend.set(number, READ)
+    assert backend.remove(number, closed=True)
+    os.dup2(theirs.fileno(), number)
+    backend.set(number, READ)
+    assert backend.wait(0) == []
+    ours.send(b"x")
+    assert backend.wait(1) == [(number, READ)]
+    backend.remove(number)
+    os.close(number)
+
+
 def test_a_removed_descriptor_is_not_told_of(backend: Backend, pair: Any) -> None:
     ours, theirs = pair
     backend.set(ours.fileno(), READ | WRITE)

@@ -32,9 +32,9 @@ class Recorded:
         self.told.append(("set", fd, mask))
         self.backend.set(fd, mask)
 
-    def remove(self, fd: int) -> bool:
-        self.told.append(("remove", fd, 0))
-        return self.backend.remove(fd)
+    def remove(self, fd: int, closed: bool = False) -> bool:
+        self.told.append(("remove", fd, int(closed)))
+        return self.backend.remove(fd, closed)
 
     def wait(self, timeout: float | None) -> list[tuple[int, int]]:
         return self.backend.wait(timeout)

@@ -3,7 +3,8 @@
 A backend keeps what each descriptor waits for until it is told otherwise:
 
     set(fd, mask)      wait for these events on fd; raises OSError(EBADF) for a descriptor that is not open
-    remove(fd)         wait for nothing; False when the kernel did not know the descriptor
+    remove(fd)         wait for nothing; False when the kernel did not know the descriptor.  A kernel that drops what is
+                       `closed` by itself is not told of that
     wait(timeout)      -> [(fd, events)], at the latest after `timeout` seconds (None: for ever)
     close()
 
@@ -31,7 +32,7 @@ class Backend(Protocol):
     alone: int
 
     def set(self, fd: int, mask: int) -> None: ...
-    def remove(self, fd: int) -> bool: ...
+    def remove(self, fd: int, closed: bool = False) -> bool: ...
     def wait(self, timeout: float | None) -> list[tuple[int, int]]: ...
     def close(self) -> None: ...
 
@@ -71,11 +72,13 @@ class EpollBackend:
             self._epoll.modify(fd, mask)
             self._known.add(fd)
 
-    def remove(self, fd: int) -> bool:
+    def remove(self, fd: int, closed: bool = False) -> bool:
         if self._always.pop(fd, None) is not None:
             return True
         self._known.discard(fd)
         self._fixed.discard(fd)
+        if closed:
+            return True
         try:
             self._epoll.unregister(fd)
         except (OSError, ValueError):
@@ -105,7 +108,7 @@ class PollBackend:
     def set(self, fd: int, mask: int) -> None:
         self._poll.register(fd, mask)
 
-    def remove(self, fd: int) -> bool:
+    def remove(self, fd: int, closed: bool = False) -> bool:
         try:
             self._poll.unregister(fd)
         except KeyError:
@@ -137,10 +140,10 @@ class KqueueBackend:
             if (mask ^ old) & bit:
                 self._change(fd, kind, self._select.KQ_EV_ADD if mask & bit else self._select.KQ_EV_DELETE)
 
-    def remove(self, fd: int) -> bool:
+    def remove(self, fd: int, closed: bool = False) -> bool:
         mask = self._masks.pop(fd, None)
-        if mask is None:
-            return False
+        if mask is None or closed:
+            return mask is not None
         try:
             for bit, kind in ((READ, self._select.KQ_FILTER_READ), (WRITE, self._select.KQ_FILTER_WRITE)):
                 if mask & bit:
@@ -176,7 +179,7 @@ class SelectBackend:
             raise OSError(EBADF, "not a descriptor")
         self._masks[fd] = mask
 
-    def remove(self, fd: int) -> bool:
+    def remove(self, fd: int, closed: bool = False) -> bool:
         return self._masks.pop(fd, None) is not None
 
     def wait(self, timeout: float | None) -> list[tuple[int, int]]:

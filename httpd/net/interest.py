@@ -334,7 +334,7 @@ class Interests:
             self._ended.discard(fd)
             self._files.pop(fd, None)
             if self._masks.pop(fd, None) is not None:
-                self._backend.remove(fd)
+                self._backend.remove(fd, _has_closed(channel))
 
     def _ask(self, fd: int, channel: Any) -> None:
         try:
@@ -480,6 +480,12 @@ def _file_of(fd: int) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _has_closed(channel: Any) -> bool:
+    """Whether a channel has closed its socket: no number of its is that of its file any more."""
+    sock = getattr(channel, "socket", None)
+    return sock is not None and sock.fileno() < 0
 
 
 def _report(channel: Any, error: Exception) -> None:

@@ -749,12 +749,13 @@ class http_request_handler(WatchedChat):
     # ---- time
 
     def patience(self) -> float:
-        limits, state = self.service.limits, self.state
+        state = self.state
         if state is READ_HEADER:
             if self._ac_paused:
                 # It is we who have to find out something.
                 return math.inf
-            return self._began + (limits.header_time if self._received else self.service.idle_time)
+            return self._began + (self.service.limits.header_time if self._received else self.service.idle_time)
+        limits = self.service.limits
         if state is SEND_RESPONSE:
             if not self._ac_stalled:
                 return self._began + limits.stall_time

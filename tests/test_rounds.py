@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,27 @@ def test_everything_is_received_first_then_answered_then_sent() -> None:
         turn(server)
         assert steps == ["received"] * 3 + ["answered"] * 3 + ["sent"] * 3
         assert [body_at(end) for end in ends] == [b"here"] * 3
+
+
+def test_who_was_answered_quickly_does_not_wait_for_slow_answers() -> None:
+    steps: list[str] = []
+
+    class Told(http_request_handler):
+        def send_answer(self) -> None:
+            steps.append("sent")
+            super().send_answer()
+
+    def site(request: Request) -> Response:
+        time.sleep(0.002)
+        steps.append("answered")
+        return text("late")
+
+    server = Server(site, access_log="off", handler_class=Told)
+    with clients_of(server, 3) as ends:
+        for end in ends:
+            end.sendall(GET)
+        turn(server)
+        assert steps == ["answered", "sent"] * 3
 
 
 def test_requests_sent_ahead_are_answered_in_order_in_the_same_turn() -> None:

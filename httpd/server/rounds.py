@@ -15,6 +15,9 @@ from ..protocol.message import Request
 
 __all__ = ["AtOnce", "Channel", "InRounds", "Rounds"]
 
+# How long a round may go on answering, in seconds: what is answered by then is sent, and the rest is the next round.
+_MOST_SECONDS = 0.001
+
 
 class Channel(Protocol):
     """What a round asks of a connection's channel."""
@@ -105,6 +108,8 @@ class InRounds:
         self._number += 1
         number, self._collects = self._number, True
         asked, self._asked = iter(self._asked), []
+        clock = self._timers.clock
+        end = clock() + _MOST_SECONDS
         try:
             for channel, request in asked:
                 if request.head.method == "GET":
@@ -117,6 +122,8 @@ class InRounds:
                     raise
                 except Exception:
                     channel.handle_error()
+                if clock() >= end:
+                    break
         finally:
             self._collects = False
             self._asked += asked

@@ -41,7 +41,8 @@ _RECORD_ON_WIRE = 5 + _RECORD + 256
 _HANDSHAKE = 22
 # When so much waits to be sent, nothing more is read: reading may make answers too (to key updates).
 _MOST_UNSENT = 1 << 18
-_MSG_MORE = getattr(socket, "MSG_MORE", 0)
+# As a plain number: to combine its kind of flags takes longer than to encrypt a little.
+_MSG_MORE = int(getattr(socket, "MSG_MORE", 0))
 
 
 class NotTls(ConnectionError):
@@ -198,19 +199,25 @@ class TlsSocket:
         unsent = self._unsent
         if self._output.pending:
             unsent.append(self._output.read())
-        if unsent:
-            try:
-                self._drop(self._sock.send(unsent[0]) if len(unsent) == 1 else self._sock.sendmsg(unsent))
-            except BlockingIOError:
-                pass
-            if unsent:
-                self.waits = True
-                return False
+        if unsent and not self._all_sent(unsent):
+            self.waits = True
+            return False
         self.waits = False
         if self._shuts:
             self._shuts = False
             self._sock.shutdown(socket.SHUT_WR)
         return True
+
+    def _all_sent(self, unsent: list[Any]) -> bool:
+        try:
+            count = self._sock.send(unsent[0]) if len(unsent) == 1 else self._sock.sendmsg(unsent)
+        except BlockingIOError:
+            return False
+        if count == len(unsent[0]):
+            del unsent[0]
+        else:
+            self._drop(count)
+        return not unsent
 
     def _drop(self, count: int) -> None:
         unsent = self._unsent
@@ -319,10 +326,12 @@ class TlsChat(WatchedChat):
         self._in_event = True
         try:
             if self.socket.established:
-                super().handle_read_event()
+                # By name: super() costs as much as the call, which is made for every request.
+                WatchedChat.handle_read_event(self)
             else:
                 self.shake_hands()
-            self._read_pending()
+            if self.socket.pending():
+                self._read_pending()
         finally:
             self._in_event = False
 
@@ -383,7 +392,7 @@ class TlsChat(WatchedChat):
         return self.socket.waits or (self.socket.established and super().writable())
 
     def watch(self) -> None:
-        super().watch()
+        WatchedChat.watch(self)
         if not self._in_event and self.connected and self.socket.pending() and self.readable():
             # No event will end in a look at what is pending, so one is made.
             self.timers.call_soon(self._read_soon)

@@ -364,9 +364,9 @@ class Response:
         """
         body, announced = self.body, self.length
         length = len(body) if isinstance(body, bytes) else getattr(body, "remaining", announced)
-        if length != announced and announced is not None:
-            raise ValueError(f"the content has {length} bytes, not {announced}")
-        return self._fields or self.fields
+        if length == announced or announced is None:
+            return self._fields or self.fields
+        raise ValueError(f"the content has {length} bytes, not {announced}")
 
     def again(self, body: bytes | Content) -> Response:
         """This response with another body of the same length; the rendered field lines are shared, not made anew."""

@@ -580,19 +580,21 @@ class http_request_handler(WatchedChat):
 
     def _persists(self, head: Head, response: Response) -> bool:
         """Whether the connection goes on after this answer (RFC 9112 §9.3)."""
+        service = self.service
         wanted = self._said_keep_alive if head.persistent is None else head.persistent
-        persistent = (
-            wanted
-            and not self._must_linger
-            and response.length is not None
-            and self.requests < self.service.most_requests
-            and not self.service.draining
-        )
-        if not persistent and (wanted or head.version != "1.0" or head.content_length):
+        if wanted and not (
+            self._must_linger
+            or response.length is None
+            or self.requests >= service.most_requests
+            or service.draining
+        ):
+            self._said_keep_alive = True
+            return True
+        if wanted or head.version != "1.0" or head.content_length:
             # Something may still come: the next request, what was sent ahead of an end, a line end after content.
             self._must_linger = True
-        self._said_keep_alive = persistent
-        return persistent
+        self._said_keep_alive = False
+        return False
 
     def send_response(self, response: Response, fields: bytes, bodiless: bool) -> None:
         """Put head and content into the queue, and have them sent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from io import BytesIO
 from typing import BinaryIO
 
@@ -76,6 +75,8 @@ def sane_name(filename: str) -> str:
     It has no folders of either spelling, no control or invisible character, no dot and no space at either end; it is
     in NFC, and short.  A long name keeps its extension.
     """
+    import unicodedata
+
     name = filename.replace("\\", "/").rpartition("/")[2]
     name = "".join([letter for letter in name if unicodedata.category(letter)[0] != "C"])
     name = unicodedata.normalize("NFC", name).strip(". \u00a0")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import date
 
 from .grammar import late
 from .message import Headers
@@ -30,9 +29,8 @@ _DATES = (
     late(f"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{{2}})-{_month}-(?P<year>[0-9]{{2}}) {_time} GMT"),
     late(f"{_day_name} {_month} (?P<day>[0-9]{{2}}| [0-9]) {_time} (?P<year>[0-9]{{4}})"),
 )
-_EPOCH = date(1970, 1, 1).toordinal()
-_FIRST = (date.min.toordinal() - _EPOCH) * 86_400
-_LAST = (date.max.toordinal() + 1 - _EPOCH) * 86_400 - 1
+# The first second of the year 1 and the last of 9999.
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 # entity-tag = [ weak ] opaque-tag ; weak = %s"W/" ; opaque-tag = DQUOTE *etagc DQUOTE        (RFC 9110 §8.8.3)
 _ENTITY_TAG = late(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
@@ -63,14 +61,17 @@ def parse_http_date(text: str) -> int | None:
 
 
 def _seconds(parts: re.Match[str]) -> int | None:
+    # A server that has just started is asked for something else as often as not.
+    from datetime import date
+
     year = int(parts["year"])
     if len(parts["year"]) == 2:
         year += 1900 if year >= 70 else 2000
     try:
-        days = date(year, MONTHS.index(parts["month"]) + 1, int(parts["day"])).toordinal() - _EPOCH
+        since = date(year, MONTHS.index(parts["month"]) + 1, int(parts["day"])) - date(1970, 1, 1)
     except ValueError:
         return None
-    return ((days * 24 + int(parts["hour"])) * 60 + int(parts["minute"])) * 60 + int(parts["second"])
+    return ((since.days * 24 + int(parts["hour"])) * 60 + int(parts["minute"])) * 60 + int(parts["second"])
 
 
 def strong_etag(mtime_ns: int, size: int, tag: str = "") -> str:

@@ -253,6 +253,30 @@ def test_a_head_that_came_twice_is_the_same_object_from_then_on() -> None:
     assert first is not second
 
 
+def test_another_head_of_a_section_that_is_known_is_remembered_when_it_comes_twice() -> None:
+    one = parser()
+    for _ in range(2):
+        one.parse(b"GET /a HTTP/1.0")
+    first, second, third = (one.parse(b"GET /b HTTP/1.0") for _ in range(3))
+    assert second is third
+    assert first is not second
+
+
+def test_a_head_that_has_become_old_is_still_known() -> None:
+    one = parser(memory_count=4)
+    _, known = (one.parse(b"GET / HTTP/1.0") for _ in range(2))
+    for number in [n for n in range(2) for _ in range(2)]:
+        one.parse(b"GET / HTTP/1.0\r\nA: %d" % number)
+    assert one.parse(b"GET / HTTP/1.0") is known
+
+
+def test_nobody_is_known_to_have_sent_a_head_and_it_was_not_logged() -> None:
+    head = parser().parse(b"GET / HTTP/1.0")
+    assert isinstance(head, Head)
+    assert head.user == ""
+    assert head.logged is None
+
+
 def test_a_field_section_seen_before_is_shared_by_heads_of_one_version() -> None:
     one = parser()
     _, first, second = (one.parse(b"GET /%d HTTP/1.1\r\nHost: a" % number) for number in range(3))

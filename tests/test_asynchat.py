@@ -202,6 +202,17 @@ def test_the_abstract_methods() -> None:
         channel.found_terminator()
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_an_overridden_get_terminator_may_give_whatever_has_bytes(kind: Callable[[bytes], Any]) -> None:
+    class Own(Chat):
+        def get_terminator(self) -> Any:
+            return kind(b";")
+
+    channel = chat(b"a;b", b";c", kind=Own)
+    play(channel)
+    assert channel.found == [b"a", b"b"]
+
+
 def test_an_overridden_get_terminator_is_asked() -> None:
     class Own(Chat):
         def get_terminator(self) -> bytes:

@@ -203,7 +203,7 @@ class async_chat(asyncore.dispatcher):
                 if terminator and isinstance(terminator, bytes):
                     goes_on = self._ac_take(terminator)
                 else:
-                    goes_on = self._ac_take_unsearched(terminator)
+                    goes_on = self._ac_take_otherwise(terminator)
                 if not goes_on:
                     return
         finally:
@@ -228,7 +228,10 @@ class async_chat(asyncore.dispatcher):
             self.found_terminator()
         return True
 
-    def _ac_take_unsearched(self, terminator: Any) -> bool:
+    def _ac_take_otherwise(self, terminator: Any) -> bool:
+        if terminator and not isinstance(terminator, int):
+            # Of a program's own get_terminator().
+            return self._ac_take(bytes(terminator))
         if terminator:
             return self._ac_take_counted(terminator)
         self._ac_collect_to(len(self._ac_in_data))

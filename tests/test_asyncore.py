@@ -448,6 +448,40 @@ def test_a_question_may_leave_the_loop(channels: dict[int, Any], pair: Any) -> N
         asyncore.loop(timeout=5, map=channels)
 
 
+def test_a_file_that_has_no_number_once_it_is_closed(channels: dict[int, Any], pair: Any) -> None:
+    class Wrapped:
+        """As a file object is: closed, it raises."""
+
+        def __init__(self, sock: Any) -> None:
+            self.sock, self.number = sock, sock.fileno()
+
+        def fileno(self) -> int:
+            if self.sock.fileno() < 0:
+                raise ValueError("closed")
+            return int(self.number)
+
+        def close(self) -> None:
+            self.sock.close()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.sock, name)
+
+    class Closes(Quiet):
+        def handle_read(self) -> None:
+            self.close()
+
+    ours, theirs = pair
+    channel = Closes(None, channels)
+    channel.set_socket(Wrapped(ours))
+    channel.connected = True
+    theirs.send(b"x")
+    idle, other = socket.socketpair()
+    with idle, other:
+        stays = Quiet(idle, channels)
+        turns(channels, most=3)
+        assert list(channels.values()) == [stays]
+
+
 def test_who_says_no_hears_nothing(channels: dict[int, Any], pair: Any) -> None:
     class Deaf(Quiet):
         def readable(self) -> bool:

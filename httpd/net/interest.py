@@ -484,8 +484,11 @@ def _file_of(fd: int) -> tuple[int, int] | None:
 
 def _has_closed(channel: Any) -> bool:
     """Whether a channel has closed its socket: no number of its is that of its file any more."""
-    sock = getattr(channel, "socket", None)
-    return sock is not None and sock.fileno() < 0
+    try:
+        return channel.socket.fileno() < 0  # type: ignore[no-any-return]
+    except Exception:
+        # It may be anything, and a file that is closed raises: then the kernel is told once too often.
+        return False
 
 
 def _report(channel: Any, error: Exception) -> None:

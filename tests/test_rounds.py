@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,9 @@ import pytest
 from httpd import Request, Response, Server, StaticFiles, http_request_handler, text
 from httpd.net import asyncore
 from httpd.net.timers import ExitNow
+from httpd.protocol.errors import Later
+from httpd.protocol.message import Head
+from httpd.server.log import AccessLog, Channel
 
 from .exchange import GET, get, post, read_answers
 
@@ -153,6 +156,105 @@ def test_who_leaves_the_loop_finds_the_rest_when_he_comes_back() -> None:
         assert [body_at(ends[number]) for number in (0, 2)] == [b"/0", b"/2"]
 
 
+def test_what_was_answered_before_somebody_leaves_the_loop_is_sent() -> None:
+    def site(request: Request) -> Response:
+        if request.path == "/1":
+            raise SystemExit
+        return text(request.path)
+
+    server = Server(site, access_log="off")
+    with clients_of(server, 3) as ends:
+        for number, end in enumerate(ends):
+            end.sendall(get(f"/{number}"))
+        with pytest.raises(SystemExit):
+            turn(server)
+        assert body_at(ends[0]) == b"/0"
+
+
+def test_what_is_no_exception_costs_its_connection_and_not_the_server() -> None:
+    """asyncio's CancelledError is one of these."""
+
+    class Odd(BaseException): ...
+
+    def site(request: Request) -> Response:
+        if request.path == "/0":
+            raise Odd
+        return text(request.path)
+
+    server = Server(site, access_log="off")
+    with clients_of(server, 2) as ends:
+        for number, end in enumerate(ends):
+            end.sendall(get(f"/{number}"))
+        turn(server)
+        assert ends[0].recv(10) == b""
+        assert body_at(ends[1]) == b"/1"
+
+
+def test_an_answer_that_cannot_be_put_off_costs_its_connection() -> None:
+    def site(request: Request) -> Response:
+        raise Later(lambda: None)
+
+    def cannot(*work: object) -> None:
+        raise RuntimeError("on purpose")
+
+    server = Server(site, access_log="off")
+    server.service.beside = cannot
+    with clients_of(server, 1) as [end]:
+        end.sendall(GET)
+        turn(server)
+        assert end.recv(10) == b""
+
+
+def test_a_request_is_answered_whose_client_has_hung_up_behind_it() -> None:
+    contents: list[bytes] = []
+
+    def site(request: Request) -> Response:
+        contents.append(request.body)
+        return text("")
+
+    server = Server(site, access_log="off")
+    with clients_of(server, 1) as [end]:
+        end.sendall(post(b"x"))
+        end.close()
+        turn(server)
+        turn(server)
+        assert (contents, server._connections) == ([b"x"], 0)
+
+
+def test_a_client_that_hangs_up_while_work_is_done_for_it_has_gone() -> None:
+    def site(request: Request) -> Response:
+        raise Later(lambda: None)
+
+    server = Server(site, access_log="off")
+    server.service.beside = lambda work, then: None
+    with clients_of(server, 1) as [end]:
+        end.sendall(GET)
+        end.close()
+        for _ in range(3):
+            turn(server)
+        assert server._connections == 0
+
+
+@pytest.mark.parametrize("request_", [GET, get(version="1.0")])
+def test_a_site_that_closes_the_server_has_no_answer_sent(request_: bytes) -> None:
+    logged: list[int] = []
+
+    class Told(AccessLog):
+        def answered(self, head: Head, peer: str, status: int, size: int, channel: Channel) -> None:
+            logged.append(status)
+
+    def site(request: Request) -> Response:
+        server.close()
+        return text("")
+
+    server = Server(site, access_log="off", log_class=Told)
+    with clients_of(server, 1) as [end]:
+        end.sendall(request_)
+        turn(server)
+        assert end.recv(10) == b""
+    assert (logged, server._connections) == ([], 0)
+
+
 def test_a_handler_may_end_the_loop() -> None:
     class Leaves(http_request_handler):
         def answer_request(self, request: Request) -> None:
@@ -198,6 +300,7 @@ def test_the_rounds_of_requests() -> None:
         rounds.append((request.method, request.round))
         return text("")
 
+    site.in_rounds = True  # type: ignore[attr-defined]
     server = Server(site, access_log="off")
     with clients_of(server, 3) as ends:
         for request, end in zip((GET, post(b"x"), GET + GET), ends, strict=True):
@@ -221,3 +324,73 @@ def test_a_file_is_looked_at_once_a_round_and_is_never_stale(tmp_path: Path) -> 
                 end.sendall(get("/a.txt"))
             turn(server)
             assert [body_at(end) for end in ends] == [content] * 3
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file that may be remembered."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    time.sleep(0.03)
+    return path
+
+
+def test_a_site_that_changes_a_file_sees_what_it_has_changed(old: Path) -> None:
+    files = StaticFiles(old.parent)
+
+    def site(request: Request) -> Response:
+        if request.query:
+            old.write_bytes(b"new")
+        return files(request)
+
+    server = Server(site, access_log="off")
+    with clients_of(server, 2) as ends:
+        for target, content in (("/a.txt", b"old"), ("/a.txt?new", b"new")):
+            ends[0].sendall(get("/a.txt"))
+            ends[1].sendall(get(target))
+            turn(server)
+            assert [body_at(end) for end in ends] == [b"old", content]
+
+
+def test_who_was_put_off_sees_what_has_changed_meanwhile(old: Path) -> None:
+    class Guarded(StaticFiles):
+        asked = 0
+
+        def __call__(self, request: Request, path: str | None = None) -> Response:
+            if request.query:
+                self.asked += 1
+                if self.asked % 2:
+                    raise Later(lambda: None)
+            return super().__call__(request, path)
+
+    server = Server(Guarded(old.parent), access_log="off")
+    waiting: list[Callable[[None], None]] = []
+    server.service.beside = lambda work, then: waiting.append(then)  # type: ignore[arg-type]
+    with clients_of(server, 2) as ends:
+        for content in (b"old", b"new"):
+            ends[0].sendall(get("/a.txt"))
+            ends[1].sendall(get("/a.txt?late"))
+            turn(server)
+            assert body_at(ends[0]) == b"old"
+            old.write_bytes(content)
+            if content == b"old":
+                os.utime(old, (1_000_000_000, 1_000_000_000))
+                time.sleep(0.03)
+            waiting.pop()(None)
+            assert body_at(ends[1]) == content
+
+
+def test_two_servers_of_one_site_have_no_round_in_common(old: Path) -> None:
+    (old.parent / "b.txt").write_bytes(b"")
+    site = StaticFiles(old.parent)
+    for content, targets in ((b"old", ("/b.txt", "/a.txt", "/a.txt")), (b"new", ("/b.txt", "/b.txt", "/a.txt"))):
+        server = Server(site, access_log="off")
+        with clients_of(server, 1) as [end]:
+            old.write_bytes(content)
+            time.sleep(0.03)
+            for target in targets:
+                end.sendall(get(target))
+                turn(server)
+                answer = body_at(end)
+            assert answer == content

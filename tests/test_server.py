@@ -841,3 +841,18 @@ def test_an_address_that_another_takes_after_it_was_bound(monkeypatch: pytest.Mo
 def test_a_server_name_that_would_break_every_head_is_refused_at_once(name: str) -> None:
     with pytest.raises(ValueError):
         Server(lambda request: Response(b""), access_log="off", server_name=name)
+
+
+def test_a_class_may_be_the_site() -> None:
+    """What its objects do when they are called is their own."""
+
+    class Page(Response):
+        def __init__(self, request: Request) -> None:
+            super().__init__(request.path)
+
+        def __call__(self, request: Request) -> None:
+            raise AssertionError("nobody has asked for that")
+
+    with serving(Page) as server:
+        [answer] = read_answers(talk(server, get("/page", version="1.0")))
+    assert answer.body == b"/page"

@@ -45,7 +45,7 @@ from .channel_map import ChannelMap
 from .interest import Interests, announced, forget, interests_of, rouse, touch
 from .listening import accept
 from .report import Reporter
-from .timers import ExitNow, Timer
+from .timers import LEAVING, ExitNow, Timer
 
 __all__ = [
     "ExitNow",
@@ -87,7 +87,7 @@ def _strerror(err: int) -> str:
         return errorcode.get(err, f"Unknown error {err}")
 
 
-_reraised_exceptions = (ExitNow, KeyboardInterrupt, SystemExit)
+_reraised_exceptions = LEAVING
 
 # ---- events to methods
 
@@ -118,7 +118,7 @@ def _guarded(obj: Any, event: str) -> None:
 def readwrite(obj: Any, flags: int) -> None:
     """Give a channel the events of one pass, as poll(2) names them.
 
-    With data still to be read, a hang-up waits.
+    With data still to be read, or to be acted on, a hang-up waits.
     """
     try:
         if flags == READ:
@@ -150,9 +150,11 @@ def _has(obj: Any, sock: Any) -> bool:
 
 
 def _has_unread(obj: Any) -> bool:
-    """Whether a channel that reads has not read all yet."""
+    """Whether a channel that reads has not read all yet, or has not done what it was asked for."""
     if not isinstance(obj, dispatcher) or type(obj).handle_read is dispatcher.handle_read or obj._fileno is None:
         return False
+    if obj._acts_later():
+        return True
     # Seldom needed, and not everywhere to be had.
     from fcntl import ioctl
     from termios import FIONREAD
@@ -333,6 +335,10 @@ class dispatcher:
         # A program's own add_channel() tells nobody; with the same number, no look at the map would see the difference.
         if self._kept_by is not None and self._fileno is not None:
             self._kept_by.touch(self._fileno)
+
+    def _acts_later(self) -> bool:
+        """Whether what was read in this pass is acted on at its end only."""
+        return False
 
     def set_reuse_addr(self) -> None:
         """Let a server bind its port again at once (SO_REUSEADDR), where the system can."""

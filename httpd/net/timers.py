@@ -17,7 +17,7 @@ from typing import Any
 
 from .report import Reporter
 
-__all__ = ["ExitNow", "Timer", "Timers", "guarded"]
+__all__ = ["LEAVING", "ExitNow", "Timer", "Timers", "guarded"]
 
 logger = Reporter("httpd.net")
 
@@ -29,6 +29,10 @@ _MOST_DUE = 256
 
 class ExitNow(Exception):
     """Raised by a program to leave the loop: nothing in the loop catches it."""
+
+
+# What leaves the loop; anything else that is raised in it costs one connection at most.
+LEAVING = (ExitNow, KeyboardInterrupt, SystemExit)
 
 
 class Timer:

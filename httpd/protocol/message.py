@@ -135,8 +135,8 @@ class Request:
 
     `peer` is the client's address as a string ("" for a unix socket), `params` what the route's pattern matched.
     `body` is the content; b"" where that was read as it came, for a route that takes large forms.  `round` is a number:
-    every GET of the same one had come whole before the first of them was answered.  Whatever may change something has
-    0, and so has a request that is answered by itself.
+    every GET of the same one had come whole before the first of them was answered, and the site changes nothing between
+    them.  Whatever may change something has 0, and so has a request that is answered by itself, or not at once.
     """
 
     __slots__ = (

@@ -185,6 +185,9 @@ class http_request_handler(WatchedChat):
         """Whether to wait for data.  While content has nothing yet, a piece is read ahead: to see who leaves."""
         return not self._ac_eof and (not self._ac_paused or (self._ac_stalled and not self._ac_in_data))
 
+    def _acts_later(self) -> bool:
+        return self.state is HANDLE
+
     def handle_eof(self) -> None:
         if self._inflow is not None and self._expected is not None:
             # Who reads what has not come whole is told; what is being answered may be answered all the same.
@@ -475,6 +478,8 @@ class http_request_handler(WatchedChat):
         if self._inflow is None or self._inflow.full:
             self.hold_input()
         self._asked = request.head
+        # Until it is asked again everything may change.
+        request.round = 0
         then = partial(self.work_done, request)
         if not isinstance(later, Promised):
             self.service.beside(later.work, then)
@@ -565,6 +570,10 @@ class http_request_handler(WatchedChat):
 
     def respond(self, head: Head, response: Response) -> None:
         """Send a response to a parsed request; one that cannot be sent as it says becomes a 500."""
+        if self.state is CLOSED:
+            # Whoever has answered has closed the server.
+            self._close_body(response)
+            return
         bodiless = head.method == "HEAD" or response.status in WITHOUT_CONTENT
         try:
             fields = response.fields if bodiless else response.checked_fields()

@@ -7,9 +7,10 @@ request holds for the others of its round, for each of them had come whole befor
 
 from __future__ import annotations
 
-from typing import Protocol
+from itertools import count
+from typing import Any, Protocol
 
-from ..net.timers import ExitNow, Timers
+from ..net.timers import LEAVING, Timers
 from ..protocol.errors import Later
 from ..protocol.message import Request
 
@@ -17,10 +18,14 @@ __all__ = ["AtOnce", "Channel", "InRounds", "Rounds"]
 
 # How long a round may go on answering, in seconds: what is answered by then is sent, and the rest is the next round.
 _MOST_SECONDS = 0.001
+# No two rounds have one number, for two servers may have one site.
+_numbers = count(1)
 
 
 class Channel(Protocol):
     """What a round asks of a connection's channel."""
+
+    service: Any  # of which it is asked whether its site answers `in_rounds`
 
     def answer_request(self, request: Request) -> None:
         """Have the site answer.  Raises Later."""
@@ -77,7 +82,6 @@ class InRounds:
         self._unsent: list[Channel] = []
         self._collects = False  # whether what is to be sent waits for the end of the round
         self._called = False  # whether the turn will end with a round
-        self._number = 0
 
     def ask(self, channel: Channel, request: Request) -> None:
         if not self._called:
@@ -95,8 +99,11 @@ class InRounds:
         """Answer all that was asked, and what the clients have sent behind it."""
         try:
             while self._asked or self._unsent:
-                self._answer()
-                self._send()
+                try:
+                    self._answer()
+                finally:
+                    # Also where somebody leaves the loop: what was answered before is not held up.
+                    self._send()
         finally:
             self._called = False
             if self._asked or self._unsent:
@@ -105,22 +112,22 @@ class InRounds:
                 self._timers.call_soon(self.go)
 
     def _answer(self) -> None:
-        self._number += 1
-        number, self._collects = self._number, True
+        number, self._collects = next(_numbers), True
         asked, self._asked = iter(self._asked), []
         clock = self._timers.clock
         end = clock() + _MOST_SECONDS
         try:
             for channel, request in asked:
-                if request.head.method == "GET":
+                if channel.service.in_rounds and request.head.method == "GET":
                     request.round = number
                 try:
-                    channel.answer_request(request)
-                except Later as later:
-                    channel.put_off(request, later)
-                except ExitNow:
+                    try:
+                        channel.answer_request(request)
+                    except Later as later:
+                        channel.put_off(request, later)
+                except LEAVING:
                     raise
-                except Exception:
+                except BaseException:
                     channel.handle_error()
                 if clock() >= end:
                     break
@@ -135,9 +142,9 @@ class InRounds:
                 try:
                     channel.send_answer()
                     channel.watch()
-                except ExitNow:
+                except LEAVING:
                     raise
-                except Exception:
+                except BaseException:
                     channel.handle_error()
         finally:
             self._unsent += unsent

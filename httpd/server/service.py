@@ -40,6 +40,9 @@ class Service:
     """One server's shared values.  `server_name` is the Server field's value, "" for none; `headers` are field lines
     of every answer, error pages included.
 
+    A site whose `in_rounds` is true changes nothing when it answers a GET, nor does anything else that is asked by it:
+    so it may find out for all of a round what it finds out for one (see Request).
+
     A site may have a `check(request)` that raises the HTTPError which no content can avert: a client that waits with
     its content is told at once; the request has none yet.  It may raise Later, and is asked again before any is read.
 
@@ -111,8 +114,9 @@ class Service:
     @site.setter
     def site(self, site: Site) -> None:
         self._site = site
-        # A method is called in half the time that it takes to call an object.
-        self.ask: Any = site if isinstance(site, FunctionType) else getattr(site, "__call__")  # noqa: B004, B009
+        # A method is called in half the time that it takes to call an object.  A class has that of its instances.
+        self.ask: Any = site if isinstance(site, (FunctionType, type)) else getattr(site, "__call__")  # noqa: B004, B009
+        self.in_rounds: bool = getattr(site, "in_rounds", False)
 
     def for_passing(self, site: Site) -> Service:
         """The same for a site that only sends its clients elsewhere: each answer ends its connection, and none has the

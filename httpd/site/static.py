@@ -43,6 +43,8 @@ class StaticFiles:
     """
 
     methods = ("GET", "HEAD")
+    # Whoever derives from it, and changes files when a GET is answered, has this false.
+    in_rounds = True
 
     def __init__(
         self,

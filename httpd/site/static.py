@@ -91,10 +91,10 @@ class StaticFiles:
         if entity is not None and entity.codings:
             entity = self._files.in_coding(entity, path, head.headers, in_round)
         if entity is not None and head.method == "GET":
-            headers = head.headers
-            if _CONDITIONS.isdisjoint(headers.combined):
+            said = head.headers.combined
+            if _CONDITIONS.isdisjoint(said):
                 return entity.whole or entity.stream()
-            if headers.get("if-none-match") == entity.etag and headers.lacks(_FIRST_CONDITIONS):
+            if said.get("if-none-match") == entity.etag and _FIRST_CONDITIONS.isdisjoint(said):
                 return entity.not_modified
         return self._answer(request, path, entity)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -233,6 +234,27 @@ def test_a_client_that_hangs_up_while_work_is_done_for_it_has_gone() -> None:
         for _ in range(3):
             turn(server)
         assert server._connections == 0
+
+
+def test_who_is_asked_while_his_request_waits_is_read_again() -> None:
+    """A request that is read behind the round of its turn, as what TLS holds is, waits for that of the next."""
+    channels: list[http_request_handler] = []
+
+    class Listed(http_request_handler):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            channels.append(self)
+
+    server = Server(lambda request: text(request.path), access_log="off", handler_class=Listed)
+    with clients_of(server, 1) as [end]:
+        end.sendall(get("/1"))
+        asyncore.read(channels[0])
+        channels[0].interest_changed()
+        turn(server)
+        assert body_at(end) == b"/1"
+        end.sendall(get("/2"))
+        turn(server)
+        assert body_at(end) == b"/2"
 
 
 @pytest.mark.parametrize("request_", [GET, get(version="1.0")])

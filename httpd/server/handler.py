@@ -118,8 +118,8 @@ class http_request_handler(WatchedChat):
     # Slots, because a dict of so many names would be as big as the rest of an idle connection.
     __slots__ = (
         "_asked", "_began", "_content_from", "_empty_lines", "_expected", "_inflow", "_judged", "_must_linger",
-        "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive", "_said_no", "_status",
-        "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
+        "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive", "_said_no",
+        "_status", "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
     )  # fmt: skip
 
     def __init__(

@@ -51,6 +51,7 @@ ADDITIONS = {
     "asynchat.async_chat.ac_send": "a named step",
     "asynchat.async_chat.ac_send_file": "a named step",
     "asynchat.async_chat.ac_send_pieces": "a named step",
+    "asynchat.async_chat.ac_terminator_awaited": "tells that a message is not whole yet",
     "asynchat.async_chat.take_input": "a named step",
 }
 

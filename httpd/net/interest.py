@@ -93,6 +93,8 @@ class Interests:
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._handle: Handle = _unheard
         self._turning = False
+        self.receives = False  # whether the events of a turn are being given out
+        self.all_received: Callable[[], object] | None = None  # called when they are, before anything else
         self._thread = self._waiting_thread = 0
         # The file that each descriptor was of: when it came into a plain dict, otherwise when it was looked at first.
         self._files: dict[int, tuple[int, int]] = {}
@@ -117,7 +119,7 @@ class Interests:
             events = self._wait(timeout)
             self.timers.tick()
             if events:
-                self._dispatch(events)
+                self._give_out(events)
             if self.timers.now >= self._sweep_at:
                 self._sweep()
             if self._calls:
@@ -128,6 +130,15 @@ class Interests:
                 self.timers.run_due()
         finally:
             self._turning = False
+
+    def _give_out(self, events: list[tuple[int, int]]) -> None:
+        self.receives = True
+        try:
+            self._dispatch(events)
+        finally:
+            self.receives = False
+            if self.all_received is not None:
+                self.all_received()
 
     def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
         # From here on whoever changes something in another thread ends the wait; what was changed before is seen now.

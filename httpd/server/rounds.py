@@ -10,7 +10,8 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, Protocol
 
-from ..net.timers import LEAVING, Timers
+from ..net.interest import Interests
+from ..net.timers import LEAVING
 from ..protocol.errors import Later
 from ..protocol.message import Request
 
@@ -64,30 +65,39 @@ class AtOnce:
     """For who has no loop: each request is a round of its own."""
 
     def ask(self, channel: Channel, request: Request) -> None:
-        try:
-            channel.answer_request(request)
-        except Later as later:
-            channel.put_off(request, later)
+        _answer_at_once(channel, request)
 
     def send(self, channel: Channel) -> None:
         channel.send_answer()
 
 
-class InRounds:
-    """A round a turn, or some where clients have sent requests ahead."""
+def _answer_at_once(channel: Channel, request: Request) -> None:
+    try:
+        channel.answer_request(request)
+    except Later as later:
+        channel.put_off(request, later)
 
-    def __init__(self, timers: Timers) -> None:
-        self._timers = timers
+
+class InRounds:
+    """A round a turn, or some where clients have sent requests ahead.
+
+    What was not received in an event of this turn, but waited for something else, is answered at once.
+    """
+
+    def __init__(self, interests: Interests) -> None:
+        self._interests = interests
+        self._timers = interests.timers
+        interests.all_received = self.go
         self._asked: list[tuple[Channel, Request]] = []
         self._unsent: list[Channel] = []
         self._collects = False  # whether what is to be sent waits for the end of the round
-        self._called = False  # whether the turn will end with a round
+        self._goes = False  # whether a round is under way
 
     def ask(self, channel: Channel, request: Request) -> None:
-        if not self._called:
-            self._called = True
-            self._timers.call_soon(self.go)
-        self._asked.append((channel, request))
+        if self._interests.receives or self._goes:
+            self._asked.append((channel, request))
+        else:
+            _answer_at_once(channel, request)
 
     def send(self, channel: Channel) -> None:
         if self._collects:
@@ -97,6 +107,7 @@ class InRounds:
 
     def go(self) -> None:
         """Answer all that was asked, and what the clients have sent behind it."""
+        self._goes = True
         try:
             while self._asked or self._unsent:
                 try:
@@ -105,10 +116,9 @@ class InRounds:
                     # Also where somebody leaves the loop: what was answered before is not held up.
                     self._send()
         finally:
-            self._called = False
+            self._goes = False
             if self._asked or self._unsent:
                 # Somebody leaves the loop, and may come back.
-                self._called = True
                 self._timers.call_soon(self.go)
 
     def _answer(self) -> None:
@@ -121,6 +131,7 @@ class InRounds:
                 if channel.service.in_rounds and request.head.method == "GET":
                     request.round = number
                 try:
+                    # Written out: a call less for each.
                     try:
                         channel.answer_request(request)
                     except Later as later:

@@ -101,7 +101,7 @@ class Server:
             beside=self._worker.do,
             pool=self._pool.do,
             call=partial(call, map=self.map),
-            rounds=InRounds(self.timers),
+            rounds=InRounds(self._interests),
             streams=self.limits.threads // 2,
         )
         self.passing_port, self._passing = _passing(passing, self.service)

@@ -110,7 +110,8 @@ class WatchedChat(asynchat.async_chat):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        super().close()
+        # By name: of each connection's end a call of super() is a good part.
+        asynchat.async_chat.close(self)
 
 
 def unsent(sock: Any) -> int:

@@ -885,7 +885,7 @@ class http_request_handler(WatchedChat):
         if self._reader is not None:
             self.close_reader()
         try:
-            super().close()
+            WatchedChat.close(self)
         finally:
             if self._on_close is not None:
                 self._on_close(self)

@@ -118,8 +118,11 @@ class Listener(asyncore.dispatcher):
             if pair is None:
                 return
             sock, addr = pair
+            if len(addr) == 4:
+                # An IPv6 socket's.
+                addr = plain_peer(addr)
             try:
-                self._welcome(sock, plain_peer(addr))
+                self._welcome(sock, addr)
             except Exception:
                 # A listener outlives whatever one connection did to it.
                 logger.exception("welcoming a connection from %s failed", addr)

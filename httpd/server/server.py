@@ -166,7 +166,9 @@ class Server:
         tls = self.tls is not None and port is not None and not passing
         if port is not None and not passing:
             self.port = port
-        welcome, turn_away = partial(self.welcome, tls=tls, passing=passing), partial(self.turn_away, tls=tls)
+        # Most have nothing to be said with each connection.
+        welcome = partial(self.welcome, tls=tls, passing=passing) if tls or passing else self.welcome
+        turn_away = partial(self.turn_away, tls=tls)
         if self.proxies is not None:
             welcome = partial(self.proxies.greet, welcome, self.limits.handshake_time, self.timers, self.map)
         self._listeners.append(
@@ -412,7 +414,9 @@ class Server:
 
 def _client(addr: Any) -> str | bytes:
     """Whose connection it counts as; "" for nobody's."""
-    return client_of(addr[0]) if isinstance(addr, tuple) else ""
+    host: str = addr[0] if isinstance(addr, tuple) else ""
+    # An IPv4 address counts as itself.
+    return client_of(host) if ":" in host else host
 
 
 def _passing(passing: tuple[int, Site] | None, service: Service) -> tuple[int, Service | None]:

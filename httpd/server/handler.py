@@ -449,7 +449,7 @@ class http_request_handler(WatchedChat):
     # ---- HANDLE
 
     def handle_request(self, request: Request) -> None:
-        """Have the site answer, and send what it returns."""
+        """Have the site answer when the request's round comes; until then nothing is taken."""
         self.set_state(HANDLE)
         self.requests += 1
         self._asked = request.head

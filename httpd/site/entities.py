@@ -1,8 +1,9 @@
 """The file cache: what a path is now, ready to send.
 
 An *entity* is a file with its responses made beforehand: the 200, its field lines rendered, and the 304.  A small
-file's bytes are kept with it; a bigger one is kept as an open descriptor, which each response shares.  A hit costs one
-`os.stat`: as long as inode, size, mode and both times of change are what they were, the entity is what the file is.
+file's bytes are kept with it; a bigger one is kept as an open descriptor, which each response shares.  The first hit
+of a round of requests costs one `os.stat`: as long as inode, size, mode and both times of change are what they were,
+the entity is what the file is.
 
 A file changed within the last moments is served but not remembered: a second change in the same tick of the file
 system's clock would leave no mark (hence the content's checksum in a small file's entity-tag, too).  What the

@@ -1,7 +1,8 @@
 """A folder of files, served.
 
-A request for a file that is remembered costs one dict look-up, one `os.stat` and a comparison, and the same again
-where an encoded form of it is sent instead; everything slower stands in `lookup`.  What is served, and what is not, is
+A request for a file that is remembered costs one dict look-up, one `os.stat` and a comparison, the first of its round
+that is, and the same again where an encoded form of it is sent instead; for the others of the round it is the look-up
+alone.  Everything slower stands in `lookup`.  What is served, and what is not, is
 decided in `root`; how a file becomes responses in `entities`; what its encoded forms are in `siblings`.
 """
 

@@ -112,6 +112,9 @@ def answers_of_crowd(port: int, crowd: int) -> tuple[list[socket.socket], list[b
 def test_without_descriptors_connections_are_turned_away_until_there_are_some_again(root: Path) -> None:
     needs_proc()
     with LiveServer(root, "--access-log", "off", command=with_few_descriptors(20)) as server:
+        # Remembered, the file needs no descriptor; those who come at once are all there before the first is answered.
+        settle(root)
+        assert fetched(server.port) == (200, SMALL)
         before = len(descriptors(server.pid))
         kept, answers = answers_of_crowd(server.port, 40)
         served = [answer for answer in answers if answer.startswith(b"HTTP/1.0 200")]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -237,24 +236,32 @@ def test_a_client_that_hangs_up_while_work_is_done_for_it_has_gone() -> None:
 
 
 def test_who_is_asked_while_his_request_waits_is_read_again() -> None:
-    """A request that is read behind the round of its turn, as what TLS holds is, waits for that of the next."""
+    """A request waits for longer than its turn only where somebody leaves the loop."""
     channels: list[http_request_handler] = []
 
     class Listed(http_request_handler):
-        def __init__(self, *given: Any, **more: Any) -> None:
-            super().__init__(*given, **more)
+        def handle_request(self, request: Request) -> None:
             channels.append(self)
+            super().handle_request(request)
 
-    server = Server(lambda request: text(request.path), access_log="off", handler_class=Listed)
-    with clients_of(server, 1) as [end]:
-        end.sendall(get("/1"))
-        asyncore.read(channels[0])
-        channels[0].interest_changed()
+    def site(request: Request) -> Response:
+        if request.path == "/leave":
+            raise KeyboardInterrupt
+        return text(request.path)
+
+    server = Server(site, access_log="off", handler_class=Listed)
+    with clients_of(server, 2) as ends:
+        ends[0].sendall(get("/leave"))
+        ends[1].sendall(get("/1"))
+        with pytest.raises(KeyboardInterrupt):
+            turn(server)
+        for channel in channels:
+            channel.interest_changed()
         turn(server)
-        assert body_at(end) == b"/1"
-        end.sendall(get("/2"))
+        assert body_at(ends[1]) == b"/1"
+        ends[1].sendall(get("/2"))
         turn(server)
-        assert body_at(end) == b"/2"
+        assert body_at(ends[1]) == b"/2"
 
 
 @pytest.mark.parametrize("request_", [GET, get(version="1.0")])

@@ -118,7 +118,7 @@ class http_request_handler(WatchedChat):
     # Slots, because a dict of so many names would be as big as the rest of an idle connection.
     __slots__ = (
         "_asked", "_began", "_content_from", "_empty_lines", "_expected", "_inflow", "_judged", "_must_linger",
-        "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive", "_said_no",
+        "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive",
         "_status", "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
     )  # fmt: skip
 
@@ -150,7 +150,6 @@ class http_request_handler(WatchedChat):
         self._until = 0.0  # when lingering ends at the latest
         # What is being read:
         self._received = 0  # bytes of the present head or content
-        self._said_no = False  # to whoever asked whether to read, while a request waited for its round
         self._empty_lines = 0  # before the present request-line (RFC 9112 §2.2)
         self._judged = 0  # how much of the unfinished head was looked at
         self._expected: Head | None = None  # the head whose content is being read
@@ -184,7 +183,6 @@ class http_request_handler(WatchedChat):
     @announced
     def readable(self) -> bool:
         """Whether to wait for data.  While content has nothing yet, a piece is read ahead: to see who leaves."""
-        self._said_no = self.state is HANDLE
         return not self._ac_eof and (not self._ac_paused or (self._ac_stalled and not self._ac_in_data))
 
     def _acts_later(self) -> bool:
@@ -461,8 +459,6 @@ class http_request_handler(WatchedChat):
         """The request's turn has come, unless the client has gone meanwhile.  Raises Later, as `answer` does."""
         if self.state is HANDLE:
             self._ac_paused = False
-            if self._said_no:
-                self.interest_changed()
             self.respond(request.head, self.answer(request))
 
     def ask_site(self, request: Request) -> bool:

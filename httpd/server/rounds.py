@@ -44,6 +44,10 @@ class Channel(Protocol):
         """See to the timer: an event has ended."""
         ...
 
+    def interest_changed(self) -> None:
+        """Say that it may wait for something else than before."""
+        ...
+
     def handle_error(self) -> None:
         """Something raised."""
         ...
@@ -119,7 +123,14 @@ class InRounds:
             self._goes = False
             if self._asked or self._unsent:
                 # Somebody leaves the loop, and may come back.
-                self._timers.call_soon(self.go)
+                self._timers.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        waiting = [channel for channel, _ in self._asked]
+        self.go()
+        for channel in waiting:
+            # Meanwhile it may have been asked whether to read, and have said no.
+            channel.interest_changed()
 
     def _answer(self) -> None:
         number, self._collects = next(_numbers), True

@@ -241,8 +241,8 @@ class dispatcher:
 
     def __init__(self, sock: Any = None, map: _MapType | None = None) -> None:
         self._map = socket_map if map is None else map
-        self._fileno = None
-        self._close_told = False
+        # An instance's own is found five times as fast as its class's.
+        self._kept_by = None
         if sock:
             # It may come from a blocking source.
             sock.setblocking(False)
@@ -257,7 +257,7 @@ class dispatcher:
                     raise
                 self._begin_without_peer(sock)
         else:
-            self.socket = None
+            self.socket = self._fileno = None
 
     def _begin_without_peer(self, sock: Any) -> None:
         """With a socket that was never connected yet, or whose peer is gone already."""

@@ -24,14 +24,14 @@ class ChannelMap(dict[int, Any]):
         self.interests: Any = None
 
     # Noted when it is done: another thread's loop, which looks at what is noted, must find it so.  What each connection
-    # does is done by name: super() takes longer than all the rest of it.
+    # does is done by name: super() takes longer than all the rest of it, and __delitem__ than pop.
 
     def __setitem__(self, fd: int, channel: Any) -> None:
         dict.__setitem__(self, fd, channel)
         self.touched.add(fd)
 
     def __delitem__(self, fd: int) -> None:
-        dict.__delitem__(self, fd)
+        dict.pop(self, fd)
         self.touched.add(fd)
 
     def setdefault(self, fd: int, channel: Any = None) -> Any:

@@ -22,8 +22,8 @@ _MOST_TRIES = 20
 # What a machine says that has no such address, or no IPv6 at all.
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
-# Not `sock.family`, which finds an enum's member each time: two of those take longer than all the rest of an accept.
-_family_of, _type_of = socket.SocketType.family.__get__, socket.SocketType.type.__get__
+# Not `sock.type`, which finds an enum's member each time: that takes longer than accept(2).
+_type_of = socket.SocketType.type.__get__
 # The standard library's own half of accept(), where there is one.
 _HAS_HALF = hasattr(socket.socket, "_accept")
 
@@ -33,7 +33,8 @@ def accept(listening: Any) -> tuple[Any, Any]:
     if type(listening) is not socket.socket or not _HAS_HALF:
         return listening.accept()  # type: ignore[no-any-return]
     fd, addr = listening._accept()  # type: ignore[attr-defined]
-    return socket.socket(_family_of(listening), _type_of(listening), listening.proto, fd), addr
+    # The family is found in any case.
+    return socket.socket(-1, _type_of(listening), listening.proto, fd), addr
 
 
 # ---- addresses

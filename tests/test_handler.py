@@ -116,6 +116,13 @@ def test_closing_twice_tells_the_owner_once() -> None:
     assert not exchange.sock.reset
 
 
+def test_all_that_a_connection_has_is_in_slots() -> None:
+    exchange = Exchange([GET, post(b"abc")], limits=Limits(idle_time=1)).wait(2)
+    assert exchange.closed
+    # What the tests' own class adds.
+    assert vars(exchange.handler).keys() == {"states"}
+
+
 # ---- the fields of every response
 
 

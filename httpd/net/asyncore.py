@@ -243,6 +243,7 @@ class dispatcher:
         self._map = socket_map if map is None else map
         # An instance's own is found five times as fast as its class's.
         self._kept_by = None
+        self._close_told = False
         if sock:
             # It may come from a blocking source.
             sock.setblocking(False)

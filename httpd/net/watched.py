@@ -25,7 +25,13 @@ class WatchedChat(asynchat.async_chat):
     channel's own calls `watch()`, but the constructor.
     """
 
-    __slots__ = ("_timer", "ask_at", "timers")
+    # Also those of the classes beneath, as far as every instance has them: in a dict beside slots Python, from 3.13 on,
+    # looks them up slowly, and the dict is to be made.
+    __slots__ = (
+        "_ac_closed", "_ac_ended", "_ac_eof", "_ac_fifo", "_ac_in_at", "_ac_in_data", "_ac_paused", "_ac_sending",
+        "_ac_stalled", "_ac_taking", "_ac_waits", "_ac_woken", "_close_told", "_fileno", "_kept_by", "_map", "_timer",
+        "ac_bytes_sent", "accepting", "ask_at", "connected", "connecting", "incoming", "socket", "timers",
+    )  # fmt: skip
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -33,6 +39,7 @@ class WatchedChat(asynchat.async_chat):
         setattr(cls, "_ac_sends_itself", cls.send is asyncore.dispatcher.send)  # noqa: B010
 
     def __init__(self, timers: Timers, map: dict[int, Any] | None = None) -> None:
+        self.accepting = self.connected = self.connecting = False
         asynchat.async_chat.__init__(self, None, map)
         self.timers = timers
         self.ask_at = math.inf  # when a producer that has nothing yet is asked again

@@ -118,8 +118,9 @@ class http_request_handler(WatchedChat):
     # Slots, because a dict of so many names would be as big as the rest of an idle connection.
     __slots__ = (
         "_asked", "_began", "_content_from", "_empty_lines", "_expected", "_inflow", "_judged", "_must_linger",
-        "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive",
-        "_status", "_until", "_window_from", "asked_at", "peer", "requests", "service", "sessions", "since", "state",
+        "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive", "_status", "_until",
+        "_window_from", "ac_in_buffer_size", "addr", "asked_at", "log", "peer", "requests", "service", "sessions",
+        "since", "state", "terminator",
     )  # fmt: skip
 
     def __init__(

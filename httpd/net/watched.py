@@ -26,11 +26,12 @@ class WatchedChat(asynchat.async_chat):
     """
 
     # Also those of the classes beneath, as far as every instance has them: in a dict beside slots Python, from 3.13 on,
-    # looks them up slowly, and the dict is to be made.
+    # looks them up slowly, and the dict is to be made.  And TlsChat's, which as one of two bases can have no slots.
     __slots__ = (
         "_ac_closed", "_ac_ended", "_ac_eof", "_ac_fifo", "_ac_in_at", "_ac_in_data", "_ac_paused", "_ac_sending",
-        "_ac_stalled", "_ac_taking", "_ac_waits", "_ac_woken", "_close_told", "_fileno", "_kept_by", "_map", "_timer",
-        "ac_bytes_sent", "accepting", "ask_at", "connected", "connecting", "incoming", "socket", "timers",
+        "_ac_stalled", "_ac_taking", "_ac_waits", "_ac_woken", "_close_told", "_fileno", "_in_event", "_kept_by",
+        "_map", "_shaken_by", "_timer", "_waited", "ac_bytes_sent", "accepting", "ask_at", "connected", "connecting",
+        "incoming", "socket", "timers",
     )  # fmt: skip
 
     def __init_subclass__(cls, **more: Any) -> None:

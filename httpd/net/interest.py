@@ -284,7 +284,10 @@ class Interests:
         if self._notes_changes:
             while self._changes:
                 fd = self._changes.pop()
-                self._replace(fd, current.get(fd))
+                channel = current.get(fd)
+                # Most have come and gone meanwhile.
+                if channel is not None or fd in self._channels:
+                    self._replace(fd, channel)
         else:
             while self._changes:
                 self._drop(self._changes.pop())

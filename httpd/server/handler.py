@@ -114,13 +114,15 @@ class http_request_handler(WatchedChat):
     always_lingers = False
 
     log: Log  # type: ignore[assignment]
+    # Whose connection the server counts it as.
+    client: str | bytes
 
     # Slots, because a dict of so many names would be as big as the rest of an idle connection.
     __slots__ = (
         "_asked", "_began", "_content_from", "_empty_lines", "_expected", "_inflow", "_judged", "_must_linger",
         "_named", "_on_close", "_owed", "_persistent", "_reader", "_received", "_said_keep_alive", "_status", "_until",
-        "_window_from", "ac_in_buffer_size", "addr", "asked_at", "log", "peer", "requests", "service", "sessions",
-        "since", "state", "terminator",
+        "_window_from", "ac_in_buffer_size", "addr", "asked_at", "client", "log", "peer", "requests", "service",
+        "sessions", "since", "state", "terminator",
     )  # fmt: skip
 
     def __init__(

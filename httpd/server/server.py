@@ -250,6 +250,7 @@ class Server:
         channel = self._channel(sock, addr, self._farewell, tls, service, addition)
         self._connections += 1
         self._per_client[client] = before + 1
+        channel.client = client
         # Its first request has often come along with it.
         asyncore.read(channel)
 
@@ -278,12 +279,11 @@ class Server:
 
     def _farewell(self, channel: http_request_handler) -> None:
         self._connections -= 1
-        client = "" if channel.speaks_for_others else _client(channel.addr)
-        left = self._per_client[client] - 1
+        left = self._per_client[channel.client] - 1
         if left:
-            self._per_client[client] = left
+            self._per_client[channel.client] = left
         else:
-            del self._per_client[client]
+            del self._per_client[channel.client]
 
     def _refuse(self, sock: socket.socket, addr: Any, tls: bool) -> None:
         """Answer 503, and linger so that it is seen; of too many at once the others are only answered."""

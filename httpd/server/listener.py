@@ -80,6 +80,9 @@ class Listener(asyncore.dispatcher):
     spare descriptor.  `on_close()` is called at the listener's end.  At a `shared` socket other processes accept, too.
     """
 
+    # It always wants to accept; to rest from that is between the loop and itself.
+    announces_all = True
+
     def __init__(
         self,
         sock: socket.socket,

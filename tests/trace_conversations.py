@@ -28,9 +28,9 @@ from httpd.protocol.errors import Later
 from httpd.server.limits import Limits
 from httpd.server.service import Site
 from httpd.site.wrapping import Around
-from httpd.trace.events import Blocked, Eof, Event, Failed, Refused, Responded, Sent, TimedOut, Told
+from httpd.trace.events import Blocked, Eof, Event, Failed, Received, Refused, Responded, Sent, TimedOut, Told
 from httpd.trace.laws import Broken, check
-from httpd.trace.replay import check_cuts, one_by_one, replay
+from httpd.trace.replay import check_cuts, inbound, one_by_one, replay
 
 from .conversations import conversation, head, postponed, received
 from .exchange import Given, get, post
@@ -154,11 +154,13 @@ def broken_laws(data: bytes, inputs: list[Any], tally: Tally) -> list[Broken]:
     played = conversation(inputs, site, head(LIMITS))
     tally.update(counted(played.events, data))
     broken = check(played.events) + replay(played.trace, site)[1] + replay(played.trace)[1]
-    if not data:
+    # What was sent to a connection that had broken was never received.
+    came = inbound(played.events)
+    if not came:
         return broken
     # The cutting that came by chance, and the finest.
-    chance = [what.data.encode("latin-1") for what in inputs if hasattr(what, "asked")]
-    for _, more in check_cuts(played.trace, [chance, one_by_one(data)], site):
+    chance = [event.what.data.encode("latin-1") for event in played.events if type(event.what) is Received]
+    for _, more in check_cuts(played.trace, [chance, one_by_one(came)], site):
         broken += more
     return broken
 

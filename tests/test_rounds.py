@@ -111,6 +111,43 @@ def test_requests_sent_ahead_are_answered_in_order_in_the_same_turn() -> None:
         assert [answer.body for answer in read_answers(ends[1].recv(65_536))] == [b"/b1", b"/b2"]
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="the kernel gathers packets on Linux only")
+def test_answers_to_requests_sent_ahead_share_packets_and_none_is_kept_back() -> None:
+    """Neither behind the last one, nor while the next is being worked on."""
+    corked: list[tuple[bool, str]] = []
+    work: list[Callable[[], object]] = []
+
+    class Told(http_request_handler):
+        def gather_packets(self, on: bool) -> None:
+            super().gather_packets(on)
+            corked.append((bool(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK)), self.state.value))
+
+    def site(request: Request) -> Response:
+        if request.path == "/later" and not work:
+            raise Later(lambda: work.append(print))
+        return text(request.path)
+
+    server = Server(site, port=0, access_log="off", handler_class=Told)
+    server.start()
+    server.service.beside = lambda todo, then: work.append(lambda: (todo(), then and then(None)))
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+            client.sendall(get("/1") + get("/2") + get("/3")[:20])
+            while not corked:
+                turn(server)
+            assert corked == [(True, "send response"), (False, "read header")]
+            assert [answer.body for answer in read_answers(client.recv(65_536))] == [b"/1", b"/2"]
+            corked.clear()
+            client.sendall(get("/3")[20:] + get("/later"))
+            while not work:
+                turn(server)
+            assert corked == [(True, "send response"), (False, "handle")]
+            client.settimeout(0.1)
+            assert [answer.body for answer in read_answers(client.recv(65_536))] == [b"/3"]
+    finally:
+        server.close()
+
+
 def test_one_that_fails_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
     class Fails(http_request_handler):
         def respond(self, head: object, response: Response) -> None:

@@ -16,6 +16,7 @@ other; in each, the peer must send or take bytes at a minimum rate.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import enum
 import math
@@ -59,6 +60,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JOINED = 65_536
 # A head or content that comes in more pieces than this is joined now and then: a piece costs more than its bytes.
 _MOST_PIECES = 1_024
+# Linux has it.
+_CORK = getattr(socket, "TCP_CORK", None)
 # close() with this option sends a reset: the client can tell that what it got is not all.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -632,9 +635,19 @@ class http_request_handler(WatchedChat):
 
     def send_answer(self) -> None:
         """Send what can be sent at once; while the rest is under way, nothing is read."""
+        if self._ac_in_data and self._persistent and self._ac_in_data.find(HEAD_END, self._ac_in_at) >= 0:
+            # The next request is here already: its answer goes into the same packet.
+            self.service.rounds.gather(self)
         self.initiate_send()
         if self.state is SEND_RESPONSE and self._expected is None:
             self.pause_input()
+
+    def gather_packets(self, on: bool) -> None:
+        """Have the kernel wait with packets that are not full; or have it send what it has."""
+        if _CORK is not None:
+            # At a unix socket there are no packets, and of who has gone there is nothing to be had.
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(socket.IPPROTO_TCP, _CORK, on)
 
     def _close_body(self, response: Response) -> None:
         try:

@@ -40,6 +40,10 @@ class Channel(Protocol):
         """Send what can be sent of what is queued."""
         ...
 
+    def gather_packets(self, on: bool) -> None:
+        """Have packets wait until they are full, or no longer."""
+        ...
+
     def watch(self) -> None:
         """See to the timer: an event has ended."""
         ...
@@ -64,6 +68,10 @@ class Rounds(Protocol):
         """Have the channel send what it has queued, by its `send_answer`."""
         ...
 
+    def gather(self, channel: Channel) -> None:
+        """What the channel sends is followed by more at once."""
+        ...
+
 
 class AtOnce:
     """For who has no loop: each request is a round of its own."""
@@ -73,6 +81,9 @@ class AtOnce:
 
     def send(self, channel: Channel) -> None:
         channel.send_answer()
+
+    def gather(self, channel: Channel) -> None:
+        """Nothing says when all is sent."""
 
 
 def _answer_at_once(channel: Channel, request: Request) -> None:
@@ -94,6 +105,7 @@ class InRounds:
         interests.all_received = self.go
         self._asked: list[tuple[Channel, Request]] = []
         self._unsent: list[Channel] = []
+        self._gathering: set[Channel] = set()  # whose packets wait for the end of the round
         self._collects = False  # whether what is to be sent waits for the end of the round
         self._goes = False  # whether a round is under way
 
@@ -109,6 +121,11 @@ class InRounds:
         else:
             channel.send_answer()
 
+    def gather(self, channel: Channel) -> None:
+        if channel not in self._gathering and self._goes:
+            self._gathering.add(channel)
+            channel.gather_packets(True)
+
     def go(self) -> None:
         """Answer all that was asked, and what the clients have sent behind it."""
         self._goes = True
@@ -121,6 +138,8 @@ class InRounds:
                     self._send()
         finally:
             self._goes = False
+            while self._gathering:
+                self._gathering.pop().gather_packets(False)
             if self._asked or self._unsent:
                 # Somebody leaves the loop, and may come back.
                 self._timers.call_soon(self._go_on)

@@ -43,6 +43,12 @@ def turn(server: Server) -> None:
     asyncore.loop(0.0, map=server.map, count=1)
 
 
+def ask_by_number(ends: list[socket.socket]) -> None:
+    """Each asks for its own number: "/0", "/1" and so on."""
+    for number, end in enumerate(ends):
+        end.sendall(get(f"/{number}"))
+
+
 def body_at(end: socket.socket) -> bytes:
     [answer] = read_answers(end.recv(65_536))
     return answer.body
@@ -162,8 +168,7 @@ def test_one_that_fails_harms_no_other(caplog: pytest.LogCaptureFixture) -> None
 
     server = Server(lambda request: text(request.path), access_log="off", handler_class=Fails)
     with clients_of(server, 4) as ends:
-        for number, end in enumerate(ends):
-            end.sendall(get(f"/{number}"))
+        ask_by_number(ends)
         turn(server)
         assert [body_at(ends[number]) for number in (0, 3)] == [b"/0", b"/3"]
         assert [ends[number].recv(10) for number in (1, 2)] == [b"", b""]
@@ -184,8 +189,7 @@ def test_who_leaves_the_loop_finds_the_rest_when_he_comes_back() -> None:
 
     server = Server(site, access_log="off")
     with clients_of(server, 3) as ends:
-        for number, end in enumerate(ends):
-            end.sendall(get(f"/{number}"))
+        ask_by_number(ends)
         with pytest.raises(KeyboardInterrupt):
             turn(server)
         turn(server)
@@ -201,8 +205,7 @@ def test_what_was_answered_before_somebody_leaves_the_loop_is_sent() -> None:
 
     server = Server(site, access_log="off")
     with clients_of(server, 3) as ends:
-        for number, end in enumerate(ends):
-            end.sendall(get(f"/{number}"))
+        ask_by_number(ends)
         with pytest.raises(SystemExit):
             turn(server)
         assert body_at(ends[0]) == b"/0"
@@ -220,8 +223,7 @@ def test_what_is_no_exception_costs_its_connection_and_not_the_server() -> None:
 
     server = Server(site, access_log="off")
     with clients_of(server, 2) as ends:
-        for number, end in enumerate(ends):
-            end.sendall(get(f"/{number}"))
+        ask_by_number(ends)
         turn(server)
         assert ends[0].recv(10) == b""
         assert body_at(ends[1]) == b"/1"
@@ -352,8 +354,7 @@ def test_who_has_gone_before_his_turn_is_not_answered() -> None:
 
     server = Server(site, access_log="off", handler_class=Listed)
     with clients_of(server, 2) as ends:
-        for number, end in enumerate(ends):
-            end.sendall(get(f"/{number}"))
+        ask_by_number(ends)
         turn(server)
         assert asked == ["/0"]
 

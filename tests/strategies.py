@@ -1,18 +1,20 @@
 """Requests, as hypothesis makes them: what clients send, and what is almost that.
 
 The heads are built from a few words that matter to a parser rather than from any bytes: random bytes hardly ever get
-past the request-line.
+past the request-line.  What they are drawn from is made here once: to make a strategy anew for each draw costs
+more than the draw.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["examples", "field_lines", "heads", "mutated", "pieces", "requests", "targets"]
+__all__ = ["examples", "heads", "mutated", "pieces", "requests"]
 
 
 def examples(number: int) -> int:
@@ -39,9 +41,23 @@ _TELLING = {
     "Accept": st.sampled_from(["*/*", "text/html;q=0.5, application/json", "a\tb"]),
     "Cookie": st.sampled_from(["a=b", "a=b; c=d"]),
 }
+_names = st.sampled_from(sorted(_TELLING)) | st.sampled_from(["X", "x-y", "A1"])
+_spellings: SearchStrategy[Callable[[str], str]] = st.sampled_from([str, str.lower, str.upper])
+_values = st.text(st.characters(max_codepoint=0xFF, exclude_categories=("Cc",)), max_size=9)
+_before = st.sampled_from(["", " ", " ", " ", "\t "])
+_after = st.sampled_from(["", "", "", " ", "\t"])
+
+_empty_lines = st.sampled_from([""] * 8 + ["\r\n", "\r\n\r\n", "\r\n\r\n\r\n"])
+_minor_versions = st.sampled_from("01")
+_paths = st.lists(st.text("abc123-_.", min_size=1, max_size=6), max_size=3).map("/".join)
+
+_removals = st.sampled_from([0, 0, 1, 2])
+_trips = st.sampled_from(
+    [b"", b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"\0", b",", b"\x7f", b"\xff", b"#", b"%", b"\r\n ", b"1"]
+)
 
 
-def targets() -> SearchStrategy[str]:
+def _targets() -> SearchStrategy[str]:
     """Request-targets in all four forms, and some in none."""
     path = st.lists(_segment, max_size=4).map(lambda parts: "/" + "/".join(parts))
     query = st.one_of(st.just(""), _segment.map(lambda text: "?" + text))
@@ -50,37 +66,39 @@ def targets() -> SearchStrategy[str]:
     return st.one_of(origin, origin, origin, absolute, HOSTS, st.just("*"), _printable)
 
 
+TARGETS = _targets()
+
+
 @st.composite
-def field_lines(draw: DrawFn) -> str:
+def _field_lines(draw: DrawFn) -> str:
     """One field line without its end."""
-    name = draw(st.sampled_from(sorted(_TELLING)) | st.sampled_from(["X", "x-y", "A1"]))
-    value = draw(_TELLING.get(name, st.text(st.characters(max_codepoint=0xFF, exclude_categories=("Cc",)), max_size=9)))
-    spelled = draw(st.sampled_from([name, name.lower(), name.upper()]))
-    padding = st.sampled_from(["", " ", " ", " ", "\t "])
-    return f"{spelled}:{draw(padding)}{value}{draw(st.sampled_from(['', '', '', ' ', chr(9)]))}"
+    name = draw(_names)
+    value = draw(_TELLING.get(name, _values))
+    return f"{draw(_spellings)(name)}:{draw(_before)}{value}{draw(_after)}"
+
+
+_sections = st.lists(_field_lines(), max_size=6)
 
 
 @st.composite
 def heads(draw: DrawFn) -> bytes:
     """A head with the empty line that ends it.  Most are good."""
-    line = f"{draw(METHODS)} {draw(targets())} {draw(VERSIONS)}"
-    lines = draw(st.lists(field_lines(), max_size=6))
+    line = f"{draw(METHODS)} {draw(TARGETS)} {draw(VERSIONS)}"
+    lines = draw(_sections)
     if draw(st.integers(0, 9)):
         lines = [one for one in lines if not one.lower().startswith("host:")]
         lines.insert(draw(st.integers(0, len(lines))), f"Host: {draw(HOSTS)}")
-    before = draw(st.sampled_from([""] * 8 + ["\r\n", "\r\n\r\n", "\r\n\r\n\r\n"]))
-    return (before + "\r\n".join([line, *lines]) + "\r\n\r\n").encode("latin-1", "replace")
+    return (draw(_empty_lines) + "\r\n".join([line, *lines]) + "\r\n\r\n").encode("latin-1", "replace")
 
 
 @st.composite
 def mutated(draw: DrawFn, data: SearchStrategy[bytes]) -> bytes:
     """The same with a few bytes put in, taken out or changed: those that parsers trip over."""
     changed = bytearray(draw(data))
-    trips = [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"\0", b",", b"\x7f", b"\xff", b"#", b"%", b"\r\n ", b"1"]
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(changed)))
-        removed = draw(st.sampled_from([0, 0, 1, 2]))
-        changed[at : at + removed] = draw(st.sampled_from([b"", *trips]))
+        removed = draw(_removals)
+        changed[at : at + removed] = draw(_trips)
     return bytes(changed)
 
 
@@ -88,8 +106,7 @@ def mutated(draw: DrawFn, data: SearchStrategy[bytes]) -> bytes:
 def requests(draw: DrawFn) -> tuple[bytes, bytes]:
     """A good request, whole: (bytes on the wire, its content)."""
     content = draw(st.binary(max_size=60))
-    target = draw(st.lists(st.text("abc123-_.", min_size=1, max_size=6), max_size=3).map("/".join))
-    lines = [f"POST /{target} HTTP/1.{draw(st.sampled_from('01'))}", "Host: example.org"]
+    lines = [f"POST /{draw(_paths)} HTTP/1.{draw(_minor_versions)}", "Host: example.org"]
     lines += [f"X-{number}: {draw(_printable)}" for number in range(draw(st.integers(0, 4)))]
     lines.insert(draw(st.integers(1, len(lines))), f"Content-Length: {len(content)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + content, content

@@ -397,17 +397,20 @@ class dispatcher:
         Out of descriptors or memory, the listener rests a moment and goes on.
         """
         try:
-            conn, addr = accept(self.socket)
+            pair = accept(self.socket)
         except TypeError:
             return None
         except OSError as why:
-            if why.errno in _EXHAUSTED:
-                self._rest_from(why)
-            elif why.errno not in (EWOULDBLOCK, ECONNABORTED, EAGAIN):
-                raise
+            self._not_accepted(why)
             return None
         self._accept_exhausted = False
-        return conn, addr
+        return pair
+
+    def _not_accepted(self, why: OSError) -> None:
+        if why.errno in _EXHAUSTED:
+            self._rest_from(why)
+        elif why.errno not in (EWOULDBLOCK, ECONNABORTED, EAGAIN):
+            raise why
 
     def _rest_from(self, why: OSError) -> None:
         if self._kept_by is not None:

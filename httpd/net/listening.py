@@ -13,7 +13,7 @@ from typing import Any
 
 from .addresses import WILDCARDS, Where, unbracketed, where_to_bind
 
-__all__ = ["accept", "listen_at", "listen_at_path"]
+__all__ = ["accept", "accepted", "listen_at", "listen_at_path"]
 
 # How many connections the kernel keeps until they are accepted.
 BACKLOG = 1024
@@ -28,13 +28,25 @@ _type_of = socket.SocketType.type.__get__
 _HAS_HALF = hasattr(socket.socket, "_accept")
 
 
-def accept(listening: Any) -> tuple[Any, Any]:
-    """`listening.accept()` of a socket that does not block: (the next connection's socket, its peer's address)."""
+def accepted(listening: Any, most: int) -> Iterator[tuple[Any, Any]]:
+    """The connections that wait at a socket that does not block, so many at most: (socket, peer's address) of each.
+
+    Raises OSError where there is none to be had, as `listening.accept()` does.
+    """
     if type(listening) is not socket.socket or not _HAS_HALF:
-        return listening.accept()  # type: ignore[no-any-return]
-    fd, addr = listening._accept()  # type: ignore[attr-defined]
-    # The family is found in any case.
-    return socket.socket(-1, _type_of(listening), listening.proto, fd), addr
+        for _ in range(most):
+            yield listening.accept()
+        return
+    kind, protocol, accept_half = _type_of(listening), listening.proto, listening._accept  # type: ignore[attr-defined]
+    for _ in range(most):
+        fd, addr = accept_half()
+        # The family is found in any case.
+        yield socket.socket(-1, kind, protocol, fd), addr
+
+
+def accept(listening: Any) -> tuple[Any, Any]:
+    """The next connection that waits at a socket; see `accepted`."""
+    return next(accepted(listening, 1))
 
 
 # ---- addresses

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..net import asyncore
 from ..net.addresses import plain_peer
+from ..net.listening import accepted
 from ..net.report import Reporter
 from ..net.timers import Timers
 from ..site.entities import give_back
@@ -116,20 +117,18 @@ class Listener(asyncore.dispatcher):
         self.close()
 
     def _accept_some(self, most: int) -> None:
-        for _ in range(most):
-            pair = self.accept()
-            if pair is None:
-                return
-            sock, addr = pair
-            if len(addr) == 4:
-                # An IPv6 socket's.
-                addr = plain_peer(addr)
-            try:
-                self._welcome(sock, addr)
-            except Exception:
-                # A listener outlives whatever one connection did to it.
-                logger.exception("welcoming a connection from %s failed", addr)
-                sock.close()
+        try:
+            for sock, addr in accepted(self.socket, most):
+                self._accept_exhausted = False
+                try:
+                    # An IPv6 socket's has four parts.
+                    self._welcome(sock, plain_peer(addr) if len(addr) == 4 else addr)
+                except Exception:
+                    # A listener outlives whatever one connection did to it.
+                    logger.exception("welcoming a connection from %s failed", addr)
+                    sock.close()
+        except OSError as why:
+            self._not_accepted(why)
 
     def _rest_from(self, why: OSError) -> None:
         """Rest only where nothing else helps: neither the descriptors that caches keep, nor the spare one."""

@@ -27,6 +27,7 @@ class Channel(Protocol):
     """What a round asks of a connection's channel."""
 
     service: Any  # of which it is asked whether its site answers `in_rounds`
+    connected: bool
 
     def answer_request(self, request: Request) -> None:
         """Have the site answer.  Raises Later."""
@@ -182,7 +183,8 @@ class InRounds:
             for channel in unsent:
                 try:
                     channel.send_answer()
-                    channel.watch()
+                    if channel.connected:
+                        channel.watch()
                 except LEAVING:
                     raise
                 except BaseException:

@@ -236,6 +236,9 @@ def test_a_client_turned_away_gets_its_503_whatever_it_still_sends() -> None:
 def test_so_many_are_turned_away_at_leisure_and_the_others_at_once() -> None:
     with contextlib.ExitStack() as held, serving(limits=Limits(connections=1)) as server:
         crowd = [held.enter_context(socket.create_connection(("127.0.0.1", server.port), 10)) for _ in range(100)]
+        for sock in crowd:
+            # Who says nothing is accepted a second late.
+            sock.sendall(b"G")
         assert eventually(lambda: server._turned_away == 64)
         assert all(sock.recv(65_536).startswith(b"HTTP/1.0 503 ") for sock in crowd[1:])
 

@@ -342,7 +342,10 @@ def test_stopping_finishes_what_is_under_way_and_closes_what_is_idle() -> None:
         return text("finished")
 
     with serving(site) as server:
-        idle, busy = to(server), to(server)
+        idle = to(server)
+        # Who says nothing is accepted a second late.
+        assert eventually(lambda: server._connections == 1)
+        busy = to(server)
         busy.sendall(GET)
         assert asked.wait(5)
         server.stop()
@@ -721,6 +724,7 @@ def test_the_spare_descriptor_turns_those_away_for_whom_there_is_none() -> None:
                 for sock in sockets:
                     sock.settimeout(1)
                     sock.connect(("127.0.0.1", server.port))
+                    sock.sendall(GET)
                     # Where another thread of this process gives one back just now, a connection has it and waits.
                     with contextlib.suppress(TimeoutError):
                         assert read_answers(read_to_end(sock))[0].status == 503
@@ -803,6 +807,21 @@ def test_who_leaves_in_the_turn_that_accepted_it_costs_no_timer_and_is_no_news_t
         asyncore.poll(0, server.map)
         assert (server.timers._made, told) == (0, [])
         del backend.set, backend.remove
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="the system cannot wait for a first byte")
+def test_a_connection_is_accepted_when_something_comes_or_soon_all_the_same() -> None:
+    server = Server(hello, port=0, access_log="off")
+    server.start()
+    place = ("127.0.0.1", server.port)
+    with contextlib.closing(server), socket.create_connection(place) as sock, socket.create_connection(place) as silent:
+        asyncore.poll(0.05, server.map)
+        assert server._connections == 0
+        sock.sendall(b"G")
+        asyncore.poll(5, server.map)
+        assert [channel.addr for channel in server._handlers()] == [sock.getsockname()]
+        asyncore.poll(5, server.map)
+        assert [channel.addr for channel in server._handlers()] == [sock.getsockname(), silent.getsockname()]
 
 
 def test_a_unix_socket_is_as_good() -> None:

@@ -31,6 +31,7 @@ from .chromium import chromium, quiet_page
 from .exchange import Exchange, get, post, serving, talk
 from .live import LiveServer
 from .test_metrics import asked, closing, in_loop
+from .test_server import eventually
 from .tools import needs_module
 
 SCRIPT = "<script>alert(1)</script>"
@@ -207,6 +208,8 @@ def test_of_many_channels_some_are_shown_and_all_are_counted(status: Shown) -> N
     with contextlib.ExitStack() as clients:
         for _ in range(MOST_ROWS + 50):
             clients.enter_context(status.connect())
+        # Who says nothing is accepted a second late.
+        assert eventually(lambda: status.server._connections == MOST_ROWS + 50)
         busy = clients.enter_context(status.connect())
         busy.sendall(post(b"abc")[:-1])
         status.row(busy, "read body")
@@ -512,6 +515,7 @@ def test_it_moves_in_a_browser_and_stands_without_scripts(status: Shown) -> None
             page.get_by_role("link", name="idle").click()
             page.wait_for_url("**/?state=idle&order=busy")
         with status.connect() as client, quiet_page(browser, status.url, java_script_enabled=False) as page:
+            status.row(client, "idle")
             page.goto("/")
             assert page.get_by_role("link", name="Reload").is_visible()
             assert page.get_by_role("cell", name=f"127.0.0.1:{client.getsockname()[1]}").is_visible()

@@ -110,6 +110,7 @@ def test_without_descriptors_it_is_told_by_an_alert() -> None:
                 for sock in sockets:
                     sock.settimeout(1)
                     sock.connect(("127.0.0.1", server.port))
+                    sock.sendall(GET)
                     # Where another thread of this process gives one back just now, a connection has it and waits.
                     with contextlib.suppress(TimeoutError):
                         assert read_to_end(sock) == fatal_alert(INTERNAL_ERROR)

@@ -24,6 +24,10 @@ _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 # Not `sock.type`, which finds an enum's member each time: that takes longer than accept(2).
 _type_of = socket.SocketType.type.__get__
+# Linux: a connection is not to be accepted before something has come, or so many seconds have gone.  Then most are over
+# in the turn that accepts them, and who connects and says nothing costs the kernel little and this process nothing.
+_DEFER_ACCEPT = getattr(socket, "TCP_DEFER_ACCEPT", None)
+_DEFERRED_SECONDS = 1
 # The standard library's own half of accept(), where there is one.
 _HAS_HALF = hasattr(socket.socket, "_accept")
 
@@ -148,6 +152,8 @@ def _listening(family: int, address: Any, dual: bool) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
         # Answers go out whole, so there is nothing to gain by waiting for more.  What is accepted inherits it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if _DEFER_ACCEPT is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, _DEFER_ACCEPT, _DEFERRED_SECONDS)
         sock.bind(address)
         # Here, as it may fail where bind() did not: another began to listen in between.
         sock.listen(BACKLOG)

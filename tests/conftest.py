@@ -82,13 +82,33 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     set_up(item)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing that is imported or collected is garbage."""
+    gc.disable()
+    collected = yield
+    _keep()
+    gc.enable()
+    return collected
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kept() -> Iterator[None]:
+    """After each module only what outlives it is left: caches, and what pytest keeps of every test."""
+    yield
+    _keep()
+
+
+def _keep() -> None:
+    """What is there now stays until the end, so no collection of garbage need look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """From here on there are only tests."""
     if session.config.getoption("--quick"):
         sys.addaudithook(_start_nothing)
-    # What was imported and collected stays until the end, so no collection of garbage need look at it again.
-    gc.collect()
-    gc.freeze()
 
 
 def _start_nothing(event: str, arguments: object) -> None:

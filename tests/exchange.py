@@ -361,6 +361,8 @@ def _one_answer(output: bytes, at: int, method: str) -> tuple[Answer, int]:
     client.send(h11.EndOfMessage())
     interim = []
     answer = None
+    # To add up bytes would copy, with each piece of a large body, all that came before it.
+    body = bytearray()
     while True:
         event = client.next_event()
         if event is h11.NEED_DATA:
@@ -373,11 +375,11 @@ def _one_answer(output: bytes, at: int, method: str) -> tuple[Answer, int]:
             lines = [(name.decode(), value.decode("latin-1")) for name, value in event.headers]
             answer = Answer(event.status_code, event.http_version, lines, interim=interim)
         elif isinstance(event, h11.Data):
-            assert answer is not None
-            answer.body += bytes(event.data)
+            body += event.data
         else:
             assert answer is not None
             assert isinstance(event, h11.EndOfMessage), event
+            answer.body = bytes(body)
             return answer, at - len(client.trailing_data[0])
 
 

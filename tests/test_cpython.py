@@ -12,6 +12,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -69,27 +71,50 @@ def interpreter(version: str) -> str:
     return shipped(version, "support/__init__")[0]
 
 
-def outcome(python: str, pair: str, file: Path, folder: Path, pattern: str = "") -> dict[str, object]:
-    """Run the file against the pair, in the folder; see cpython_runner."""
-    command = [python, "-W", "ignore", str(RUNNER), pair, str(file), str(TOP), pattern]
+Outcome = dict[str, object]
+
+
+def outcome(version: str, name: str, pair: str, folder: Path) -> Outcome:
+    """Have a Python of that version run the file against the pair, in the folder; see cpython_runner."""
+    if name in NEIGHBOURS:
+        python, file = shipped(version, name)
+    else:
+        python, (_, file) = interpreter(version), shipped("3.11", name)
+    command = [python, "-W", "ignore", str(RUNNER), pair, str(file), str(TOP), NEIGHBOURS.get(name, "")]
     environment = {**os.environ, "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=240
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    result: Outcome = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str, str], Outcome]]:
+    """`outcome`, each once; all versions run a file beside each other, for most of the time these tests wait."""
+    interpreters()
+    with ThreadPoolExecutor(len(VERSIONS)) as pool:
+
+        @cache
+        def begun(version: str, name: str, pair: str) -> Future[Outcome]:
+            return pool.submit(outcome, version, name, pair, tmp_path_factory.mktemp(name))
+
+        def ended(version: str, name: str, pair: str) -> Outcome:
+            for each in VERSIONS if pair == "ours" else (version,):
+                begun(each, name, pair)
+            return begun(version, name, pair).result()
+
+        yield ended
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["test_asyncore", "test_asynchat"])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_of_the_modules_themselves(version: str, name: str, tmp_path: Path) -> None:
-    reference, file = shipped("3.11", name)
-    expected = outcome(reference, "own", file, tmp_path)
-    found = outcome(interpreter(version), "ours", file, tmp_path)
+def test_of_the_modules_themselves(version: str, name: str, outcomes: Callable[[str, str, str], Outcome]) -> None:
+    found = outcomes(version, name, "ours")
     assert found["failed"] == {}
-    assert found == expected
+    assert found == outcomes("3.11", name, "own")
 
 
 @pytest.mark.slow
@@ -98,9 +123,10 @@ def test_of_the_modules_themselves(version: str, name: str, tmp_path: Path) -> N
     # smtpd left the library together with asyncore.
     [(version, name) for version in VERSIONS for name in NEIGHBOURS if version == "3.11" or name != "test_smtpd"],
 )
-def test_of_the_clients_that_talk_to_a_server_of_these_modules(version: str, name: str, tmp_path: Path) -> None:
-    python, file = shipped(version, name)
-    found = outcome(python, "ours", file, tmp_path, NEIGHBOURS[name])
+def test_of_the_clients_that_talk_to_a_server_of_these_modules(
+    version: str, name: str, outcomes: Callable[[str, str, str], Outcome]
+) -> None:
+    found = outcomes(version, name, "ours")
     assert found["passed"]
     if found["failed"]:
-        assert found == outcome(python, "own", file, tmp_path, NEIGHBOURS[name])
+        assert found == outcomes(version, name, "own")

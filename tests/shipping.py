@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .tools import TOP, missing, needs, needs_module
 
-__all__ = ["build", "empty_venv", "project_files", "run"]
+__all__ = ["build", "empty_venv", "project_files", "run", "venv_with"]
 
 
 def run(*command: str | Path, cwd: Path, **env: str) -> str:
@@ -37,6 +37,14 @@ def empty_venv(python: str, folder: Path) -> Path:
         missing(f"ensurepip of {python} (Debian: python3-venv)")
     run(python, "-m", "venv", folder, cwd=folder.parent)
     return folder / "bin" / "python"
+
+
+def venv_with(python: str, folder: Path, *what: str | Path) -> Path:
+    """The Python of a new venv with `what` and what that asks for, installed by this Python's pip: none is put there."""
+    run(python, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
+    made = folder / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", made, "install", "-q", *what, cwd=folder)
+    return made
 
 
 def project_files(folder: str = ".") -> set[str]:

@@ -28,7 +28,7 @@ from .interpreters import interpreters
 from .live import LiveServer
 from .postgres import shared
 from .proxies import free_port
-from .shipping import build, empty_venv, run
+from .shipping import build, run, venv_with
 from .test_apps import Visitor
 from .tools import TOP, missing, needs, needs_module
 from .workbench import until
@@ -308,8 +308,7 @@ def test_the_steps_of_the_container_file_make_a_server_for_nobodys_user() -> Non
         [wheel] = _built(top, [words for step, words in steps if step == "COPY" and words[0] != "--from=wheel"][:4])
         [extras] = {re.findall(r"\.whl\)(\[.*\])", " ".join(words))[0] for step, words in steps if "install" in words}
         user = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", "--"] if setpriv else []
-        python = empty_venv(_python_for(user), top / "venv")
-        run(python, "-m", "pip", "install", "-q", f"{wheel}{extras}", cwd=top)
+        venv_with(_python_for(user), top / "venv", f"{wheel}{extras}")
         (top / "srv").mkdir()
         for what in ("httpd.toml", "site"):
             assert ("COPY", [f"examples/deploy/{what}", f"./{'' if '.' in what else what}"]) in steps

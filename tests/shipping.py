@@ -40,7 +40,7 @@ def empty_venv(python: str, folder: Path) -> Path:
 
 
 def venv_with(python: str, folder: Path, *what: str | Path) -> Path:
-    """The Python of a new venv with `what` and what that asks for, installed by this Python's pip: none is put there."""
+    """The Python of a new venv with `what` and what that asks for, installed by our own pip: none is put there."""
     run(python, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     made = folder / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", made, "install", "-q", *what, cwd=folder)

@@ -66,7 +66,8 @@ def check(events: Iterable[Event]) -> list[Broken]:
         if event.n != expected:
             return [*broken, Broken(1, event.n, f"event {expected} is missing, and nothing says that it was dropped")]
         for law in laws:
-            broken += [Broken(law.number, event.n, fault) for fault in law.see(event.what)]
+            for fault in law.see(event.what):
+                broken.append(Broken(law.number, event.n, fault))
     return broken
 
 

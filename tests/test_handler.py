@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -300,7 +301,8 @@ def test_content_cut_anywhere_arrives_exactly(cut: list[bytes]) -> None:
 @settings(max_examples=60)
 def test_requests_in_a_row_cut_anyhow_are_answered_in_order(data: st.DataObject) -> None:
     asked = data.draw(st.lists(requests(), min_size=1, max_size=4))
-    stream = b"".join(wire.replace(b"HTTP/1.0", b"HTTP/1.1") for wire, _ in asked)
+    # Only in the request-line: the content may be that word, too.
+    stream = b"".join(re.sub(rb"\A(.*)HTTP/1\.0", rb"\1HTTP/1.1", wire) for wire, _ in asked)
     exchange = Exchange(data.draw(pieces(stream)), echo)
     assert [answer.body for answer in exchange.answers()] == [content for _, content in asked]
 

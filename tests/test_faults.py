@@ -75,6 +75,13 @@ def head_and_some(sock: socket.socket) -> tuple[int, bytes]:
     return length, content
 
 
+def rest_of(sock: socket.socket, length: int, start: bytes) -> bytes:
+    """All of the content, whose first bytes these are."""
+    while len(start) < length:
+        start += sock.recv(1 << 20)
+    return start
+
+
 def settle(root: Path) -> None:
     """Let the files be old enough to be remembered."""
     newest = max(file.stat().st_ctime for file in root.iterdir())
@@ -667,14 +674,13 @@ def test_signals_at_any_moment(root: Path) -> None:
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopping_server_finishes_what_is_under_way(root: Path, kind: signal.Signals) -> None:
     with LiveServer(root, "--access-log", "off") as server:
-        with asked(server.port, get("/large.bin")) as sock, connected(server.port) as idle:
+        with asked(server.port, get("/large.bin")) as sock, asked(server.port, get("/small.bin")) as idle:
+            assert rest_of(idle, *head_and_some(idle)) == SMALL
             length, start = head_and_some(sock)
             server.process.send_signal(kind)
             assert idle.recv(1) == b""
             assert until(lambda: refused(server.port))
-            while len(start) < length:
-                start += sock.recv(1 << 20)
-            assert start == LARGE
+            assert rest_of(sock, length, start) == LARGE
             sock.shutdown(socket.SHUT_WR)
             assert sock.recv(1) == b""
         assert server.process.wait(10) == 0

@@ -54,12 +54,16 @@ def body_at(end: socket.socket) -> bytes:
     return answer.body
 
 
-def test_everything_is_received_first_then_answered_then_sent() -> None:
+def test_everything_is_received_first_then_judged_then_answered_then_sent() -> None:
     steps: list[str] = []
 
     class Told(http_request_handler):
-        def handle_request(self, request: Request) -> None:
+        def found_head(self, head: bytes) -> None:
             steps.append("received")
+            super().found_head(head)
+
+        def handle_request(self, request: Request) -> None:
+            steps.append("judged")
             super().handle_request(request)
 
         def send_answer(self) -> None:
@@ -75,7 +79,7 @@ def test_everything_is_received_first_then_answered_then_sent() -> None:
         for end in ends:
             end.sendall(GET)
         turn(server)
-        assert steps == ["received"] * 3 + ["answered"] * 3 + ["sent"] * 3
+        assert steps == ["received"] * 3 + ["judged"] * 3 + ["answered"] * 3 + ["sent"] * 3
         assert [body_at(end) for end in ends] == [b"here"] * 3
 
 
@@ -156,6 +160,11 @@ def test_answers_to_requests_sent_ahead_share_packets_and_none_is_kept_back() ->
 
 def test_one_that_fails_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
     class Fails(http_request_handler):
+        def judge_head(self, head: bytes) -> None:
+            if head.startswith(b"GET /4 "):
+                raise RuntimeError("on purpose, at once")
+            super().judge_head(head)
+
         def respond(self, head: object, response: Response) -> None:
             if response.body == b"/1":
                 raise RuntimeError("on purpose")
@@ -167,12 +176,13 @@ def test_one_that_fails_harms_no_other(caplog: pytest.LogCaptureFixture) -> None
             super().send_answer()
 
     server = Server(lambda request: text(request.path), access_log="off", handler_class=Fails)
-    with clients_of(server, 4) as ends:
+    with clients_of(server, 6) as ends:
         ask_by_number(ends)
         turn(server)
-        assert [body_at(ends[number]) for number in (0, 3)] == [b"/0", b"/3"]
-        assert [ends[number].recv(10) for number in (1, 2)] == [b"", b""]
+        assert [body_at(ends[number]) for number in (0, 3, 5)] == [b"/0", b"/3", b"/5"]
+        assert [ends[number].recv(10) for number in (1, 2, 4)] == [b"", b"", b""]
     assert [record.message for record in caplog.records] == [
+        "connection from a unix socket failed in state read header",
         "connection from a unix socket failed in state handle",
         "connection from a unix socket failed in state send response",
     ]
@@ -195,6 +205,39 @@ def test_who_leaves_the_loop_finds_the_rest_when_he_comes_back() -> None:
         turn(server)
         assert asked == ["/0", "/1", "/2"]
         assert [body_at(ends[number]) for number in (0, 2)] == [b"/0", b"/2"]
+
+
+def test_who_leaves_when_heads_are_judged_finds_the_rest_too() -> None:
+    class Leaves(http_request_handler):
+        def judge_head(self, head: bytes) -> None:
+            if head.startswith(b"GET /1 "):
+                raise KeyboardInterrupt
+            super().judge_head(head)
+
+    server = Server(lambda request: text(request.path), access_log="off", handler_class=Leaves)
+    with clients_of(server, 3) as ends:
+        ask_by_number(ends)
+        with pytest.raises(KeyboardInterrupt):
+            turn(server)
+        turn(server)
+        assert [body_at(ends[number]) for number in (0, 2)] == [b"/0", b"/2"]
+        ends[2].sendall(GET)
+        turn(server)
+        assert body_at(ends[2]) == b"/"
+
+
+def test_content_that_came_with_its_head_is_read_in_the_same_turn_and_more_in_the_next() -> None:
+    server = Server(lambda request: text(request.body.decode()), access_log="off")
+    with clients_of(server, 3) as ends:
+        ends[0].sendall(post(b"whole") + get("/"))
+        ends[1].sendall(post(b"in two")[:-3])
+        ends[2].sendall(b"GET  / HTTP/1.1" + GET)
+        turn(server)
+        assert [answer.body for answer in read_answers(ends[0].recv(65_536))] == [b"whole", b""]
+        assert ends[2].recv(65_536).startswith(b"HTTP/1.0 400 ")
+        ends[1].sendall(b"two")
+        turn(server)
+        assert body_at(ends[1]) == b"in two"
 
 
 def test_what_was_answered_before_somebody_leaves_the_loop_is_sent() -> None:
@@ -244,7 +287,8 @@ def test_an_answer_that_cannot_be_put_off_costs_its_connection() -> None:
         assert end.recv(10) == b""
 
 
-def test_a_request_is_answered_whose_client_has_hung_up_behind_it() -> None:
+@pytest.mark.parametrize(("request_", "content"), [(post(b"x"), b"x"), (GET, b"")], ids=["POST", "GET"])
+def test_a_request_is_answered_whose_client_has_hung_up_behind_it(request_: bytes, content: bytes) -> None:
     contents: list[bytes] = []
 
     def site(request: Request) -> Response:
@@ -253,11 +297,11 @@ def test_a_request_is_answered_whose_client_has_hung_up_behind_it() -> None:
 
     server = Server(site, access_log="off")
     with clients_of(server, 1) as [end]:
-        end.sendall(post(b"x"))
+        end.sendall(request_)
         end.close()
         turn(server)
         turn(server)
-        assert (contents, server._connections) == ([b"x"], 0)
+        assert (contents, server._connections) == ([content], 0)
 
 
 def test_a_client_that_hangs_up_while_work_is_done_for_it_has_gone() -> None:
@@ -357,6 +401,27 @@ def test_who_has_gone_before_his_turn_is_not_answered() -> None:
         ask_by_number(ends)
         turn(server)
         assert asked == ["/0"]
+
+
+def test_who_has_gone_before_his_head_is_judged_is_not_asked() -> None:
+    judged: list[str] = []
+    channels: list[http_request_handler] = []
+
+    class Listed(http_request_handler):
+        def found_head(self, head: bytes) -> None:
+            channels.append(self)
+            super().found_head(head)
+
+        def handle_request(self, request: Request) -> None:
+            judged.append(request.path)
+            channels[-1].close()
+
+    server = Server(lambda request: text(""), access_log="off", handler_class=Listed)
+    with clients_of(server, 2) as ends:
+        ask_by_number(ends)
+        turn(server)
+        assert judged == ["/0"]
+        assert ends[1].recv(10) == b""
 
 
 def test_the_rounds_of_requests() -> None:

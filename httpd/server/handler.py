@@ -1,7 +1,7 @@
 """http_request_handler: the asynchat documentation's class, grown up.
 
-It reads a head with the terminator b"\\r\\n\\r\\n", then content with an integer terminator, and answers when all that
-came in this turn of the loop has been read (see `rounds`).  Its states and what may follow each are the table below;
+It reads a head with the terminator b"\\r\\n\\r\\n", then content with an integer terminator.  Heads are judged, and
+requests answered, when all that came in this turn of the loop has been read (see `rounds`).  Its states and what may follow each are the table below;
 one method a state.  While an answer is under way the channel does not read, so that a client that takes nothing cannot
 make the server hold anything: requests sent ahead wait in the input buffer, at most one piece of it, and are answered
 in order.
@@ -192,7 +192,7 @@ class http_request_handler(WatchedChat):
         return not self._ac_eof and (not self._ac_paused or (self._ac_stalled and not self._ac_in_data))
 
     def _acts_later(self) -> bool:
-        return self.state is HANDLE
+        return self.state is HANDLE or (self.state is READ_HEADER and self._ac_paused)
 
     def handle_eof(self) -> None:
         if self._inflow is not None and self._expected is not None:
@@ -263,21 +263,33 @@ class http_request_handler(WatchedChat):
     # ---- READ_HEADER
 
     def found_head(self, head: bytes) -> None:
-        """A head is complete: refuse it, read its content, or answer it."""
+        """A head is complete: have it judged when its round comes; until then nothing is taken."""
         if not head and self._empty_lines == 0:
             # Two empty lines are a terminator too.
             self._empty_lines = 2
             return
         self.asked_at = self._began
+        # Until the end of this turn, which is nothing to tell anybody of.
+        self._ac_paused = True
+        self.service.rounds.judge(self, head)
+
+    def judge_head(self, head: bytes) -> None:
+        """The head's turn has come, unless the connection has gone meanwhile; then what came behind it is taken."""
+        if self.state is not READ_HEADER:
+            return
+        self._ac_paused = False
         verdict = self.service.parser.parse(head, self._empty_lines)
         self._empty_lines = 0
         self._judged = 0
+        if not isinstance(verdict, Refusal) and not verdict.content_length:
+            self.handle_request(Request(verdict, b"", self.peer))
+            return
         if isinstance(verdict, Refusal):
             self._refuse_unless_wanted(verdict, head)
-        elif verdict.content_length:
-            self.ask_first(verdict, partial(self.expect_body, verdict))
         else:
-            self.handle_request(Request(verdict, b"", self.peer))
+            self.ask_first(verdict, partial(self.expect_body, verdict))
+        self.take_input()
+        self.watch()
 
     def _refuse_unless_wanted(self, refusal: Refusal, head: bytes) -> None:
         """Refuse a head.  Content that is too long elsewhere may be welcome where it goes."""

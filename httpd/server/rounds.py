@@ -1,8 +1,9 @@
 """The requests of one turn of the loop, answered together.
 
-First all is received that has come, then the site answers, then the answers are sent.  So each step runs through its
-code for many connections at once; clients that sleep are not woken one by one; and what the site finds out for one
-request holds for the others of its round, for each of them had come whole before the first was answered.
+First all is received that has come, then the heads are judged, then the site answers, then the answers are sent.  So
+each step runs through its code for many connections at once, while that is at hand for the processor; clients that
+sleep are not woken one by one; and what the site finds out for one request holds for the others of its round, for each
+of them had come whole before the first was answered.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Channel(Protocol):
 
     service: Any  # of which it is asked whether its site answers `in_rounds`
     connected: bool
+
+    def judge_head(self, head: bytes) -> None:
+        """Find out what the head says, and act on it."""
+        ...
 
     def answer_request(self, request: Request) -> None:
         """Have the site answer.  Raises Later."""
@@ -59,7 +64,11 @@ class Channel(Protocol):
 
 
 class Rounds(Protocol):
-    """When a channel answers, and when it sends."""
+    """When a channel judges, when it answers, and when it sends."""
+
+    def judge(self, channel: Channel, head: bytes) -> None:
+        """Have the channel judge the head, by its `judge_head`."""
+        ...
 
     def ask(self, channel: Channel, request: Request) -> None:
         """Have the channel answer the request, by its `answer_request`."""
@@ -76,6 +85,9 @@ class Rounds(Protocol):
 
 class AtOnce:
     """For who has no loop: each request is a round of its own."""
+
+    def judge(self, channel: Channel, head: bytes) -> None:
+        channel.judge_head(head)
 
     def ask(self, channel: Channel, request: Request) -> None:
         _answer_at_once(channel, request)
@@ -104,11 +116,18 @@ class InRounds:
         self._interests = interests
         self._timers = interests.timers
         interests.all_received = self.go
+        self._heads: list[tuple[Channel, bytes]] = []
         self._asked: list[tuple[Channel, Request]] = []
         self._unsent: list[Channel] = []
         self._gathering: set[Channel] = set()  # whose packets wait for the end of the round
         self._collects = False  # whether what is to be sent waits for the end of the round
         self._goes = False  # whether a round is under way
+
+    def judge(self, channel: Channel, head: bytes) -> None:
+        if self._interests.receives or self._goes:
+            self._heads.append((channel, head))
+        else:
+            channel.judge_head(head)
 
     def ask(self, channel: Channel, request: Request) -> None:
         if self._interests.receives or self._goes:
@@ -131,9 +150,12 @@ class InRounds:
         """Answer all that was asked, and what the clients have sent behind it."""
         self._goes = True
         try:
-            while self._asked or self._unsent:
+            while self._work:
                 try:
-                    self._answer()
+                    if self._heads:
+                        self._judge()
+                    if self._asked:
+                        self._answer()
                 finally:
                     # Also where somebody leaves the loop: what was answered before is not held up.
                     self._send()
@@ -141,16 +163,33 @@ class InRounds:
             self._goes = False
             while self._gathering:
                 self._gathering.pop().gather_packets(False)
-            if self._asked or self._unsent:
+            if self._work:
                 # Somebody leaves the loop, and may come back.
                 self._timers.call_soon(self._go_on)
 
+    @property
+    def _work(self) -> bool:
+        return bool(self._heads or self._asked or self._unsent)
+
     def _go_on(self) -> None:
-        waiting = [channel for channel, _ in self._asked]
+        waiting = [channel for channel, _ in (*self._heads, *self._asked)]
         self.go()
         for channel in waiting:
             # Meanwhile it may have been asked whether to read, and have said no.
             channel.interest_changed()
+
+    def _judge(self) -> None:
+        heads, self._heads = iter(self._heads), []
+        try:
+            for channel, head in heads:
+                try:
+                    channel.judge_head(head)
+                except LEAVING:
+                    raise
+                except BaseException:
+                    channel.handle_error()
+        finally:
+            self._heads += heads
 
     def _answer(self) -> None:
         number, self._collects = next(_numbers), True

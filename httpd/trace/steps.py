@@ -319,6 +319,9 @@ class _Traced(_TracedSteps, http_request_handler):
             self._drop_recorder()
         super().handle_request(request)
 
+    def judge_head(self, head: bytes) -> None:
+        self._enter(super().judge_head, head)
+
     def answer_request(self, request: Request) -> None:
         self._enter(super().answer_request, request)
 

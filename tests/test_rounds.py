@@ -22,8 +22,11 @@ from .exchange import GET, get, post, read_answers
 
 
 @contextmanager
-def clients_of(server: Server, count: int) -> Iterator[list[socket.socket]]:
-    """Connections to a server whose loop is turned by the test."""
+def clients_of(
+    server: Server, count: int, clock: Callable[[], float] = lambda: 0.0
+) -> Iterator[list[socket.socket]]:
+    """Connections to a server whose loop is turned by the test; unless told, no time goes by in a turn."""
+    server.timers.clock = clock
     ends = []
     try:
         for _ in range(count):
@@ -97,7 +100,7 @@ def test_who_was_answered_quickly_does_not_wait_for_slow_answers() -> None:
         return text("late")
 
     server = Server(site, access_log="off", handler_class=Told)
-    with clients_of(server, 3) as ends:
+    with clients_of(server, 3, time.monotonic) as ends:
         for end in ends:
             end.sendall(GET)
         turn(server)

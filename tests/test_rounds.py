@@ -428,7 +428,7 @@ def test_who_has_gone_before_his_head_is_judged_is_not_asked() -> None:
 
 
 def test_the_rounds_of_requests() -> None:
-    """All GETs of one turn share one; whatever may change something has none."""
+    """All GETs of one turn share one, also those sent ahead; whatever may change something has none."""
     rounds: list[tuple[str, int]] = []
 
     def site(request: Request) -> Response:
@@ -441,8 +441,10 @@ def test_the_rounds_of_requests() -> None:
         for request, end in zip((GET, post(b"x"), GET + GET), ends, strict=True):
             end.sendall(request)
         turn(server)
-    (_, first), posted, (_, same), (_, later) = rounds
-    assert first == same != 0
+        ends[0].sendall(GET)
+        turn(server)
+    (_, first), posted, (_, same), (_, ahead), (_, later) = rounds
+    assert first == same == ahead != 0
     assert posted == ("POST", 0)
     assert later not in (0, first)
 

@@ -9,6 +9,7 @@ of them had come whole before the first was answered.
 from __future__ import annotations
 
 from itertools import count
+from math import inf
 from typing import Any, Protocol
 
 from ..net.interest import Interests
@@ -18,7 +19,7 @@ from ..protocol.message import Request
 
 __all__ = ["AtOnce", "Channel", "InRounds", "Rounds"]
 
-# How long a round may go on answering, in seconds: what is answered by then is sent, and the rest is the next round.
+# How long a round may last, in seconds: what is answered by then is sent, and the rest is the next round.
 _MOST_SECONDS = 0.001
 # No two rounds have one number, for two servers may have one site.
 _numbers = count(1)
@@ -107,7 +108,8 @@ def _answer_at_once(channel: Channel, request: Request) -> None:
 
 
 class InRounds:
-    """A round a turn, or some where clients have sent requests ahead.
+    """A round a turn, or some where it takes long; what clients have sent ahead is of it, too, for nothing is received
+    before its end.
 
     What was not received in an event of this turn, but waited for something else, is answered at once.
     """
@@ -122,9 +124,11 @@ class InRounds:
         self._gathering: set[Channel] = set()  # whose packets wait for the end of the round
         self._collects = False  # whether what is to be sent waits for the end of the round
         self._goes = False  # whether a round is under way
+        self._number = 0  # of the round
+        self._until = -inf  # when it ends
 
     def judge(self, channel: Channel, head: bytes) -> None:
-        if self._interests.receives or self._goes:
+        if self._interests.receives:
             self._heads.append((channel, head))
         else:
             channel.judge_head(head)
@@ -147,15 +151,14 @@ class InRounds:
             channel.gather_packets(True)
 
     def go(self) -> None:
-        """Answer all that was asked, and what the clients have sent behind it."""
-        self._goes = True
+        """Judge all heads; answer all that was asked, and what the clients have sent behind it."""
+        self._goes, self._until = True, -inf
         try:
-            while self._work:
+            if self._heads:
+                self._judge()
+            while self._asked or self._unsent:
                 try:
-                    if self._heads:
-                        self._judge()
-                    if self._asked:
-                        self._answer()
+                    self._answer()
                 finally:
                     # Also where somebody leaves the loop: what was answered before is not held up.
                     self._send()
@@ -163,13 +166,9 @@ class InRounds:
             self._goes = False
             while self._gathering:
                 self._gathering.pop().gather_packets(False)
-            if self._work:
+            if self._heads or self._asked or self._unsent:
                 # Somebody leaves the loop, and may come back.
                 self._timers.call_soon(self._go_on)
-
-    @property
-    def _work(self) -> bool:
-        return bool(self._heads or self._asked or self._unsent)
 
     def _go_on(self) -> None:
         waiting = [channel for channel, _ in (*self._heads, *self._asked)]
@@ -192,10 +191,12 @@ class InRounds:
             self._heads += heads
 
     def _answer(self) -> None:
-        number, self._collects = next(_numbers), True
-        asked, self._asked = iter(self._asked), []
         clock = self._timers.clock
-        end = clock() + _MOST_SECONDS
+        now = clock()
+        if now >= self._until:
+            self._number, self._until = next(_numbers), now + _MOST_SECONDS
+        number, end, self._collects = self._number, self._until, True
+        asked, self._asked = iter(self._asked), []
         try:
             for channel, request in asked:
                 if channel.service.in_rounds and request.head.method == "GET":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from httpd.net import asynchat, asyncore, wake
-from httpd.net.interest import interests_of
+from httpd.net.interest import Interests, interests_of
 
 from .kernel import until
 
@@ -414,3 +415,17 @@ def test_waking_a_thousand_times_is_as_good_as_once(pair: Any, channels: Any) ->
     asyncore.loop(timeout=0.2, map=channels, count=20)
     assert 0.15 < time.monotonic() - began < 60
     asyncore.close_all(channels)
+
+
+def test_a_signal_ends_the_wait_also_where_it_comes_just_before_it() -> None:
+    """Its handler would run only when the kernel's wait has ended: so the signal itself says something to the loop."""
+    interests = Interests({})
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: None)
+    try:
+        interests.signals_wake(True)
+        signal.raise_signal(signal.SIGUSR2)
+        assert select.select([interests._wake_pipe[0]], [], [], 0)[0]
+    finally:
+        interests.signals_wake(False)
+        signal.signal(signal.SIGUSR2, before)
+        interests.close()

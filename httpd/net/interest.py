@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 import weakref
 from collections import deque
@@ -73,6 +74,7 @@ class Interests:
         self.map = map
         self.timers = Timers()
         self._wake_pipe = (-1, -1)
+        self._signals_wake = False
         self._new_backend = backend
         self._backend = backend()
         self._channels: dict[int, Any] = {}
@@ -459,13 +461,27 @@ class Interests:
         with contextlib.suppress(OSError):
             os.write(self._wake_pipe[1], b"!")
 
+    def signals_wake(self, on: bool) -> None:
+        """Have every signal that is handled end the loop's wait, or no longer.  For the main thread only.
+
+        A handler runs between two steps of Python: that of a signal which comes behind the last of them, before the
+        kernel's wait, would run only when something else ends the wait.
+        """
+        self._signals_wake = on
+        signal.set_wakeup_fd(self._wake_pipe[1] if on else -1, warn_on_full_buffer=False)
+
     def _open_wake_pipe(self) -> None:
         self._wake_pipe = os.pipe()
         for end in self._wake_pipe:
             os.set_blocking(end, False)
         self._backend.set(self._wake_pipe[0], READ)
+        if self._signals_wake:
+            self.signals_wake(True)
 
     def _release(self) -> None:
+        if self._signals_wake:
+            # Before its number is another's.
+            signal.set_wakeup_fd(-1)
         self._backend.close()
         pipe, self._wake_pipe = self._wake_pipe, (-1, -1)
         for end in pipe:

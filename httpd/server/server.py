@@ -405,9 +405,11 @@ class Server:
             if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
                 meanings[signal.SIGHUP] = self.stop if _on_terminal() else self.reopen_log
         before = {kind: signal.signal(kind, _without_arguments(meaning)) for kind, meaning in meanings.items()}
+        self._interests.signals_wake(True)
         try:
             yield
         finally:
+            self._interests.signals_wake(False)
             for kind, old in before.items():
                 signal.signal(kind, old)
 

@@ -136,10 +136,7 @@ class AccessLog:
         user, line, client = head.logged or self.remember(head)
         if self._taken_at != self._timers.now:
             self._take_the_time()
-        lines = self._lines
-        if not lines:
-            self._begin()
-        lines.append(f'{peer or "unix:"} - {user} [{self._stamp}] "{line}" {status} {size} {client}\n')
+        self._add(f'{peer or "unix:"} - {user} [{self._stamp}] "{line}" {status} {size} {client}\n')
 
     def refused(self, request_line: str, peer: str, status: int, size: int, channel: Channel) -> None:
         if self._fd >= 0:
@@ -169,15 +166,10 @@ class AccessLog:
         return time.strftime(f"%d/{_MONTHS[parts.tm_mon - 1]}/%Y:%H:%M:%S %z", parts)
 
     def _add(self, line: str) -> None:
-        if not self._lines:
-            self._begin()
-        self._lines.append(line)
-
-    def _begin(self) -> None:
-        """The first line of a turn comes: have it written at the end of the turn."""
         # Where a pipe's reader is waited for, all that it has not taken would be copied every turn for nothing.
-        if self._later is None or self._room is None:
+        if not self._lines and (self._later is None or self._room is None):
             self._timers.call_last(self.flush)
+        self._lines.append(line)
 
     def flush(self) -> None:
         """Write what has been logged.  What cannot be written waits, up to a bound; the server goes on."""

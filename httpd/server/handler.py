@@ -281,13 +281,13 @@ class http_request_handler(WatchedChat):
         verdict = self.service.parser.parse(head, self._empty_lines)
         self._empty_lines = 0
         self._judged = 0
-        if not isinstance(verdict, Refusal) and not verdict.content_length:
-            self.handle_request(Request(verdict, b"", self.peer))
-            return
         if isinstance(verdict, Refusal):
             self._refuse_unless_wanted(verdict, head)
-        else:
+        elif verdict.content_length:
             self.ask_first(verdict, partial(self.expect_body, verdict))
+        else:
+            self.handle_request(Request(verdict, b"", self.peer))
+            return
         self.take_input()
         self.watch()
 

@@ -52,6 +52,17 @@ def ask_by_number(ends: list[socket.socket]) -> None:
         end.sendall(get(f"/{number}"))
 
 
+def listing(channels: list[http_request_handler]) -> type[http_request_handler]:
+    """Handlers that are listed as soon as they have a head."""
+
+    class Listed(http_request_handler):
+        def found_head(self, head: bytes) -> None:
+            channels.append(self)
+            super().found_head(head)
+
+    return Listed
+
+
 def body_at(end: socket.socket) -> bytes:
     [answer] = read_answers(end.recv(65_536))
     return answer.body
@@ -325,17 +336,12 @@ def test_who_is_asked_while_his_request_waits_is_read_again() -> None:
     """A request waits for longer than its turn only where somebody leaves the loop."""
     channels: list[http_request_handler] = []
 
-    class Listed(http_request_handler):
-        def handle_request(self, request: Request) -> None:
-            channels.append(self)
-            super().handle_request(request)
-
     def site(request: Request) -> Response:
         if request.path == "/leave":
             raise KeyboardInterrupt
         return text(request.path)
 
-    server = Server(site, access_log="off", handler_class=Listed)
+    server = Server(site, access_log="off", handler_class=listing(channels))
     with clients_of(server, 2) as ends:
         ends[0].sendall(get("/leave"))
         ends[1].sendall(get("/1"))
@@ -389,17 +395,12 @@ def test_who_has_gone_before_his_turn_is_not_answered() -> None:
     asked: list[str] = []
     channels: list[http_request_handler] = []
 
-    class Listed(http_request_handler):
-        def handle_request(self, request: Request) -> None:
-            channels.append(self)
-            super().handle_request(request)
-
     def site(request: Request) -> Response:
         asked.append(request.path)
         channels[-1].close()
         return text("")
 
-    server = Server(site, access_log="off", handler_class=Listed)
+    server = Server(site, access_log="off", handler_class=listing(channels))
     with clients_of(server, 2) as ends:
         ask_by_number(ends)
         turn(server)
@@ -410,16 +411,12 @@ def test_who_has_gone_before_his_head_is_judged_is_not_asked() -> None:
     judged: list[str] = []
     channels: list[http_request_handler] = []
 
-    class Listed(http_request_handler):
-        def found_head(self, head: bytes) -> None:
-            channels.append(self)
-            super().found_head(head)
-
+    class Judged(listing(channels)):  # type: ignore[misc]
         def handle_request(self, request: Request) -> None:
             judged.append(request.path)
             channels[-1].close()
 
-    server = Server(lambda request: text(""), access_log="off", handler_class=Listed)
+    server = Server(lambda request: text(""), access_log="off", handler_class=Judged)
     with clients_of(server, 2) as ends:
         ask_by_number(ends)
         turn(server)

@@ -26,9 +26,10 @@ from httpd.seeing.places import Desk
 from httpd.seeing.plots import HEIGHT, areas, lines
 from httpd.seeing.shared import MOST_ROWS
 from httpd.seeing.status import add_status, readable_span
+from httpd.server.aside import LIMITS, Aside, sockets_at
 
 from .chromium import chromium, quiet_page
-from .exchange import Exchange, get, post, serving, talk
+from .exchange import Exchange, get, hello, post, serving, talk
 from .live import LiveServer
 from .test_metrics import asked, closing, in_loop
 from .test_server import eventually
@@ -220,6 +221,37 @@ def test_of_many_channels_some_are_shown_and_all_are_counted(status: Shown) -> N
         assert "The first 200 of 251;" in status.ask()[2]
         assert len(status.rows("?state=read+body")) == 1
         assert len(status.rows("?state=idle&order=age")) == 200
+
+
+def test_a_client_in_a_hurry_has_all_its_answers() -> None:
+    """As soon as one of its requests is heard it comes again: more often than it might be here at once."""
+    clients: list[socket.socket] = []
+    answers: list[bytes] = []
+    done = threading.Event()
+
+    def come() -> None:
+        clients.append(socket.create_connection(("127.0.0.1", port), 10))
+        clients[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    def come_again(request: Request) -> Response:
+        if len(clients) > 1:
+            with clients[-2] as before:
+                answers.append(before.recv(65_536))
+        if len(clients) <= LIMITS.connections + 5:
+            come()
+        else:
+            done.set()
+        return text("hello")
+
+    with serving(hello) as server:
+        sockets = sockets_at(-1)
+        port = sockets[0].getsockname()[1]
+        in_loop(server, lambda: Aside(server, come_again, sockets))
+        come()
+        assert done.wait(10)
+        clients[-1].close()
+    assert len(answers) > LIMITS.connections
+    assert all(answer.startswith(b"HTTP/1.0 200 ") for answer in answers)
 
 
 @pytest.mark.parametrize("order", ["busy", "age", "sent", "left"])

@@ -12,7 +12,6 @@ import re
 import socket
 from collections.abc import Iterable
 
-from ..net import asyncore
 from ..net.listening import listen_at
 from ..net.wake import Worker
 from ..protocol.errors import HTTPError
@@ -98,9 +97,11 @@ class Aside:
             return
         sock.setblocking(False)
         server, gone = self._server, self._channels.discard
-        channel = http_request_handler(sock, addr, {}, self._log, self._service, map=server.map, on_close=gone)
-        self._channels.add(channel)
-        asyncore.read(channel)
+        # It is read when the loop comes to it: answered here, one client in a hurry would be back before the listener
+        # has accepted all, again and again, and none of its connections that linger could end meanwhile.
+        self._channels.add(
+            http_request_handler(sock, addr, {}, self._log, self._service, map=server.map, on_close=gone)
+        )
 
 
 def _style_of_errors() -> str:

@@ -350,7 +350,7 @@ def test_all_but_the_end_is_lent(file: OpenFile, path: Path, monkeypatch: pytest
         return lent[-1]
 
     monkeypatch.setattr(os, "sendfile", counted)
-    monkeypatch.setattr(producers, "COPIED", 50_000)
+    monkeypatch.setattr(producers, "copied_end", lambda length: 50_000)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         producer = file_producer(file, 0, 120_000)

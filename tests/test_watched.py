@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import socket
 from typing import Any
@@ -13,7 +12,7 @@ from httpd.net import asyncore
 from httpd.net.channel_map import ChannelMap
 from httpd.net.interest import interests_of
 from httpd.net.timers import Timers
-from httpd.net.watched import WatchedChat, unsent
+from httpd.net.watched import WatchedChat
 
 from .scripted import BLOCKS, ScriptedSocket
 
@@ -208,22 +207,3 @@ def test_the_methods_to_be_overridden(timers: Counting) -> None:
         channel.patience()
     with pytest.raises(NotImplementedError):
         channel.timed_out()
-
-
-def test_what_the_peer_has_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        assert unsent(ours) == 0
-        ours.send(b"x" * 1000)
-        assert unsent(ours) > 0
-        ours.close()
-    assert unsent(ScriptedSocket()) == 0
-
-    def without(name: str, *more: Any) -> Any:
-        if name == "fcntl":
-            raise ImportError(name)
-        return real(name, *more)
-
-    real = builtins.__import__
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert unsent(ours) == 0

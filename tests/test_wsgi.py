@@ -506,7 +506,7 @@ def test_a_file_goes_past_python_from_where_it_stands(file: Path, monkeypatch: p
     sent: list[int] = []
     sendfile = os.sendfile
     monkeypatch.setattr(os, "sendfile", lambda *args: sent.append(1) or sendfile(*args))
-    monkeypatch.setattr(producers, "COPIED", 1_000)
+    monkeypatch.setattr(producers, "copied_end", lambda length: 1_000)
     opened: list[io.BufferedReader] = []
 
     def open_it() -> io.BufferedReader:

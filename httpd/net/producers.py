@@ -16,9 +16,11 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from errno import ENODATA
+from errno import EAGAIN, ENODATA
 from typing import Any, ClassVar, Protocol, runtime_checkable
 from weakref import WeakSet
+
+from .lending import END, LAST, bound, copied_end, unbound, unsent
 
 __all__ = [
     "Broken",
@@ -42,9 +44,7 @@ __all__ = [
 PIECE = 65_536
 # How long all sliced producers together may work in one turn, in seconds: everyone else waits for as long.
 SLICE = 0.002
-# The end of a file that is copied: more than a socket's buffer holds (Linux has 4 MiB at the most, tcp_wmem).
-COPIED = 4 << 20
-# How much of it at once: a copy of what the socket does not take is made again.
+# How much of a file is copied at once: a copy of what the socket does not take is made again.
 _COPY = 1 << 18
 
 
@@ -307,20 +307,21 @@ class file_producer:
     bytes that the head promised are still there, so the connection must be cut.
 
     sendfile(2) lends the kernel the file's own pages, and whoever writes to the file then writes to what is under way.
-    So the last bytes, as many as a socket holds (COPIED), are copies, and a copy is sent only if the file is still what
-    it was after it was made.  When the last byte is with the kernel, no page is lent any more: what arrives as a whole
-    is what was promised.
+    So the end is made of copies (see `lending`), and a copy is sent only if the file is still what it was after it was
+    made.  When the last of them is with the kernel, no page is lent any more: what arrives whole is what was promised.
 
-    Two gaps are left.  A peer on the same machine is lent the pages, too, until it reads them: of a file above COPIED.
+    Two gaps are left.  A peer on the same machine is lent the pages, too, until it reads them: of a file above 4 MiB.
     A write by mmap(2) may show in the time of change only later.
     """
 
-    __slots__ = ("_at", "_file", "_remaining", "_state")
+    __slots__ = ("_at", "_bound", "_end", "_file", "_remaining", "_state")
 
     def __init__(self, file: OpenFile, start: int, length: int, state: tuple[int, int] | None = None) -> None:
         self._file: OpenFile | None = file.acquire()
         self._at = start
         self._remaining = length
+        self._end = copied_end(length)
+        self._bound = False
         self._state = state or _state_of(file.fd)
 
     @property
@@ -340,16 +341,31 @@ class file_producer:
         return _sent_in_steps(self._send, out_fd, most)
 
     def _send(self, out_fd: int, most: int) -> tuple[int, int]:
-        lent = min(self._remaining - COPIED, most)
+        lent = min(self._remaining - self._end, most)
         if lent > 0:
             offered, count = lent, os.sendfile(out_fd, self._unchanged(), self._at, lent)
         elif self._remaining:
-            data = self.peek(min(most, _COPY))
+            data = self.peek(min(most, self._to_copy(out_fd)))
             offered, count = len(data), os.write(out_fd, data) if data else 0
         else:
             return 0, 0
         self._gave(count)
+        if self._bound and not self._remaining:
+            unbound(out_fd)
         return offered, count
+
+    def _to_copy(self, out_fd: int) -> int:
+        """How much of the end may be copied now.  Raises BlockingIOError while its last piece has to wait."""
+        if self._end != END:
+            return _COPY
+        if self._remaining > LAST:
+            return min(self._remaining - LAST, _COPY)
+        if unsent(out_fd) > self._end - self._remaining:
+            # More than was copied, so what was lent before is among it.
+            self._bound = True
+            bound(out_fd)
+            raise BlockingIOError(EAGAIN, "pages of the file are still lent")
+        return LAST
 
     def peek(self, most: int) -> bytes:
         """At most `most` of the bytes that come next, as they were promised; they are still to be given."""

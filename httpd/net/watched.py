@@ -13,9 +13,10 @@ import math
 from typing import Any
 
 from . import asynchat, asyncore
+from .lending import unsent
 from .timers import Timer, Timers
 
-__all__ = ["WatchedChat", "unsent"]
+__all__ = ["WatchedChat"]
 
 
 class WatchedChat(asynchat.async_chat):
@@ -85,7 +86,7 @@ class WatchedChat(asynchat.async_chat):
 
     def bytes_gone(self) -> int:
         """How many bytes the peer has acknowledged: what the kernel still holds has not gone anywhere."""
-        return self.ac_bytes_sent - unsent(self.socket)
+        return self.ac_bytes_sent - unsent(self.socket.fileno())
 
     def watch(self) -> None:
         """See to it that the timer fires when patience ends, or earlier."""
@@ -120,16 +121,3 @@ class WatchedChat(asynchat.async_chat):
             self._timer = None
         # By name: of each connection's end a call of super() is a good part.
         asynchat.async_chat.close(self)
-
-
-def unsent(sock: Any) -> int:
-    """How many bytes the kernel holds that the peer has not acknowledged; 0 where it cannot tell."""
-    try:
-        from fcntl import ioctl
-        from termios import TIOCOUTQ
-    except ImportError:
-        return 0
-    try:
-        return int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), "little")
-    except OSError:
-        return 0

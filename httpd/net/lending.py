@@ -1,0 +1,82 @@
+"""Lending the pages of a file to a socket, and knowing that it has given them back.
+
+sendfile(2) lends the kernel the file's own pages, and whoever writes to the file then writes to what is under way.  So
+the end of a file is copied, and the file is looked at between a copy and its sending.  What that look is to speak for,
+all that was lent before, must have gone by then: either the end is more than a socket holds, or its last piece waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+from functools import cache
+
+__all__ = ["END", "LAST", "bound", "copied_end", "unbound", "unsent"]
+
+# More than a socket's buffer holds, usually (Linux has 4 MiB at the most, tcp_wmem): so little of a file is all copied.
+HELD = 4 << 20
+# Where the last piece waits: its size, and half of what the buffer is bound to then.  Linux tells of room when a third
+# of that is free.
+LAST = 1 << 16
+_HALF = 192 << 10
+# As much as the bound is copied before it: there is something to send meanwhile, and no room while anything is lent.
+END = 2 * _HALF + LAST
+# SO_BUF_LOCK, since Linux 5.14; 0: the kernel sizes the buffer.
+_LOCK = 72
+
+
+def copied_end(length: int) -> int:
+    """How many of the last of so many bytes of a file are copied: HELD, or END of which the last piece has to wait."""
+    return END if length > HELD and _can_bound() else HELD
+
+
+@cache
+def _can_bound() -> bool:
+    """Whether the buffer of a socket can be bound for a while."""
+    if sys.platform != "linux":
+        return False
+    with socket.socket() as probe:
+        try:
+            probe.getsockopt(socket.SOL_SOCKET, _LOCK)
+        except OSError:
+            return False
+    return True
+
+
+def bound(fd: int) -> None:
+    """Have a socket tell of room only when it holds less than what was copied into it."""
+    with _options(fd) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _HALF)
+
+
+def unbound(fd: int) -> None:
+    """Have the kernel size the buffer again."""
+    with _options(fd) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, _LOCK, 0)
+
+
+@contextlib.contextmanager
+def _options(fd: int) -> Iterator[socket.socket]:
+    """The socket of a descriptor, for its options; whatever else it may be has none."""
+    # The family is named, so that it is not asked for: options of a socket are the same in all.
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    try:
+        with contextlib.suppress(OSError):
+            yield sock
+    finally:
+        sock.detach()
+
+
+def unsent(fd: int) -> int:
+    """How many bytes the kernel holds that the peer has not acknowledged; 0 where it cannot tell."""
+    try:
+        from fcntl import ioctl
+        from termios import TIOCOUTQ
+    except ImportError:
+        return 0
+    try:
+        return int.from_bytes(ioctl(fd, TIOCOUTQ, bytes(4)), "little")
+    except (OSError, ValueError):
+        return 0

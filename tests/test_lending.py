@@ -1,0 +1,173 @@
+"""The pages of a file that a socket was lent, and when it has given them back."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import os
+import select
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from httpd.net import lending
+from httpd.net.lending import END, HELD, LAST, copied_end, unsent
+from httpd.net.producers import FileChanged, OpenFile, file_producer
+
+from .scripted import ScriptedSocket
+
+SIZE = HELD + END + 12_345
+
+bounds = pytest.mark.skipif(sys.platform != "linux", reason="where a socket's buffer cannot be bound nothing waits")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of which something is lent."""
+    made = tmp_path / "file"
+    made.write_bytes(os.urandom(SIZE))
+    return made
+
+
+@pytest.fixture
+def producer(path: Path) -> Iterator[file_producer]:
+    file = OpenFile(os.open(path, os.O_RDONLY))
+    made = file_producer(file, 0, SIZE)
+    file.release()
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends of a connection over TCP; the first one does not block, the second has a small buffer."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        theirs = socket.create_connection(listening.getsockname(), 10)
+        with theirs, listening.accept()[0] as ours:
+            ours.setblocking(False)
+            yield theirs, ours
+
+
+def send_until_it_blocks(producer: file_producer, sock: socket.socket) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while producer.send_to(sock.fileno(), 1 << 20):
+            pass
+
+
+def has_room(sock: socket.socket) -> bool:
+    return bool(select.select([], [sock], [], 0)[1])
+
+
+def read_while_it_waits(producer: file_producer, reader: socket.socket, writer: socket.socket, left: int) -> bytearray:
+    """What the reader gets until the producer has only so much left, or no more."""
+    got = bytearray()
+    while producer.remaining > left:
+        send_until_it_blocks(producer, writer)
+        if producer.remaining > left:
+            got += reader.recv(1 << 20)
+    return got
+
+
+@bounds
+def test_the_last_piece_waits_for_what_was_lent(producer: file_producer, path: Path) -> None:
+    with connection() as (writer, reader):
+        got = read_while_it_waits(producer, reader, writer, LAST)
+        # Nobody reads, so the socket still has more than was copied, and the loop is not told of room again and again.
+        assert unsent(writer.fileno()) > END - LAST
+        with pytest.raises(BlockingIOError):
+            producer.send_to(writer.fileno(), 1 << 20)
+        assert not has_room(writer)
+        waited = 0
+        while producer.remaining:
+            got += reader.recv(1 << 16)
+            if has_room(writer):
+                send_until_it_blocks(producer, writer)
+            waited += 1
+        assert waited > 1
+        writer.shutdown(socket.SHUT_WR)
+        while more := reader.recv(1 << 20):
+            got += more
+        assert got == path.read_bytes()
+        # The kernel sizes the buffer again.
+        assert writer.getsockopt(socket.SOL_SOCKET, 72) == 0
+
+
+@bounds
+def test_whoever_writes_while_pages_are_lent_is_noticed(producer: file_producer, path: Path) -> None:
+    """Though by then all but the last piece is with the kernel."""
+    with connection() as (writer, reader):
+        read_while_it_waits(producer, reader, writer, LAST)
+        with open(path, "r+b") as other:
+            other.write(b"other")
+        while not has_room(writer):
+            assert reader.recv(1 << 16)
+        with pytest.raises(FileChanged):
+            producer.send_to(writer.fileno(), 1 << 20)
+        assert producer.remaining == LAST
+
+
+def test_a_reader_in_time_is_not_waited_for(producer: file_producer, path: Path) -> None:
+    with connection() as (writer, reader):
+        got = bytearray()
+        while len(got) < SIZE:
+            if producer.remaining:
+                with contextlib.suppress(BlockingIOError):
+                    producer.send_to(writer.fileno(), 30_000)
+            with contextlib.suppress(BlockingIOError):
+                while data := reader.recv(1 << 20, socket.MSG_DONTWAIT):
+                    got += data
+        assert got == path.read_bytes()
+
+
+def test_what_is_no_socket_takes_all_at_once(producer: file_producer, path: Path, tmp_path: Path) -> None:
+    with open(tmp_path / "copy", "w+b") as copy:
+        sent = 0
+        while producer.remaining:
+            sent += producer.send_to(copy.fileno(), 1 << 20)
+        assert sent == SIZE
+        assert copy.read() == b""
+    assert (tmp_path / "copy").read_bytes() == path.read_bytes()
+
+
+@bounds
+def test_of_a_small_file_all_is_copied() -> None:
+    assert copied_end(HELD) == HELD
+    assert copied_end(HELD + 1) == END
+
+
+@pytest.mark.parametrize("without", ["the option", "Linux"])
+def test_where_buffers_cannot_be_bound_as_much_is_copied_as_they_hold(
+    without: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "_LOCK", 9_999)
+    if without == "Linux":
+        monkeypatch.setattr(sys, "platform", "darwin")
+    lending._can_bound.cache_clear()
+    try:
+        assert copied_end(HELD + 1) == HELD
+    finally:
+        lending._can_bound.cache_clear()
+
+
+def test_what_the_peer_has_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        assert unsent(ours.fileno()) == 0
+        ours.send(b"x" * 1000)
+        assert unsent(ours.fileno()) > 0
+        ours.close()
+    assert unsent(ScriptedSocket().fileno()) == 0
+
+    def without(name: str, *more: Any) -> Any:
+        if name == "fcntl":
+            raise ImportError(name)
+        return real(name, *more)
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert unsent(ours.fileno()) == 0

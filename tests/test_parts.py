@@ -14,10 +14,11 @@ import pytest
 from httpd import Server, StaticFiles
 from httpd.net import producers
 from httpd.protocol.validators import http_date
-from httpd.site.entities import SMALL
+from httpd.site.entities import SMALL, Entities
 
 from .exchange import Answer, Exchange, get, read_answers, serving, talk
 from .static_rows import read_parts
+from .test_entities import Clock
 from .tools import open_descriptors
 from .workbench import noise
 
@@ -233,11 +234,14 @@ def test_conditions_come_before_ranges(server: Server, field: str, plain: int, r
 
 
 @pytest.mark.parametrize("value", ["bytes=7-", "bytes=-100000", "bytes=0-69999,80000-149999,-3"])
-def test_parts_of_a_big_file_go_by_sendfile_but_for_their_ends(
-    server: Server, monkeypatch: pytest.MonkeyPatch, value: str
+@pytest.mark.parametrize("end", [0, 10_000], ids=["of a copy", "of the file"])
+def test_parts_of_a_big_file_go_by_sendfile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: int, value: str
 ) -> None:
+    """All of a copy, and of a file itself all but the ends."""
     sent = 0
     real = os.sendfile
+    entities = Entities(max_bytes=0 if end else 1 << 20, clock=Clock())
 
     def counted(*arguments: int) -> int:
         nonlocal sent
@@ -245,11 +249,13 @@ def test_parts_of_a_big_file_go_by_sendfile_but_for_their_ends(
         sent += count
         return count
 
-    monkeypatch.setattr(os, "sendfile", counted)
-    monkeypatch.setattr(producers, "copied_end", lambda length: 10_000)
-    answer = ask(server, "big.bin", f"Range: {value}")
+    monkeypatch.setattr(producers, "copied_end", lambda length: end)
+    with serving(StaticFiles(make(tmp_path), entities=entities)) as server:
+        assert ask(server, "big.bin", method="HEAD").status == 200
+        monkeypatch.setattr(os, "sendfile", counted)
+        answer = ask(server, "big.bin", f"Range: {value}")
     assert answer.status == 206
-    ends = 2 * 10_000 + 3 if "," in value else 10_000
+    ends = 2 * end + 3 * bool(end) if "," in value else end
     assert 0 <= len(answer.body) - sent - ends < 1_000
     assert sent >= 90_000
 

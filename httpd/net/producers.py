@@ -267,12 +267,14 @@ class sliced_producer:
 
 
 class OpenFile:
-    """An open file that several responses may send at once: the descriptor is closed at the last `release()`.
+    """An open file that several responses may send at once: it is closed at the last `release()`.
 
-    Made with one holder.  Nobody seeks in it: every read says where.
+    Made with one holder.  Nobody seeks in it: every read says where.  Where it is `unchanging` nobody can write to it.
     """
 
     __slots__ = ("_holders", "fd")
+
+    unchanging = False
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -287,8 +289,12 @@ class OpenFile:
         """One holder less."""
         self._holders -= 1
         if self._holders == 0:
-            fd, self.fd = self.fd, -1
-            os.close(fd)
+            self.close()
+
+    def close(self) -> None:
+        """Close the descriptor: nobody holds it any more."""
+        fd, self.fd = self.fd, -1
+        os.close(fd)
 
 
 class Broken(OSError):
@@ -320,9 +326,10 @@ class file_producer:
         self._file: OpenFile | None = file.acquire()
         self._at = start
         self._remaining = length
-        self._end = copied_end(length)
+        # How much of the end is copied, and what tells of a change: of what cannot change, nothing.
+        self._end = 0 if file.unchanging else copied_end(length)
+        self._state = None if file.unchanging else state or _state_of(file.fd)
         self._bound = False
-        self._state = state or _state_of(file.fd)
 
     @property
     def remaining(self) -> int:
@@ -381,7 +388,7 @@ class file_producer:
 
     def _unchanged(self) -> int:
         fd = self._descriptor()
-        if _state_of(fd) != self._state:
+        if self._state is not None and _state_of(fd) != self._state:
             raise FileChanged(ENODATA, "the file changed while it was being sent")
         return fd
 

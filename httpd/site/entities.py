@@ -1,9 +1,9 @@
 """The file cache: what a path is now, ready to send.
 
 An *entity* is a file with its responses made beforehand: the 200, its field lines rendered, and the 304.  A small
-file's bytes are kept with it; a bigger one is kept as an open descriptor, which each response shares.  The first hit
-of a round of requests costs one `os.stat`: as long as inode, size, mode and both times of change are what they were,
-the entity is what the file is.
+file's bytes are kept with it; a bigger one is kept as an open descriptor, which each response shares: that of a copy in
+memory, or of the file itself where it is too large or there is no room.  The first hit of a round of requests costs one
+`os.stat`: as long as inode, size, mode and both times of change are what they were, the entity is what the file is.
 
 A file changed within the last moments is served but not remembered: a second change in the same tick of the file
 system's clock would leave no mark (hence the content's checksum in a small file's entity-tag, too).  What the
@@ -25,16 +25,19 @@ from collections.abc import Callable, Hashable, Iterable
 from ..net.producers import OpenFile, file_producer
 from ..protocol.message import Response
 from ..protocol.validators import http_date
+from .copies import Copies
 from .siblings import Sibling, siblings
 from .tags import Tags, told_time
 
-__all__ = ["SMALL", "Entities", "Entity", "Key", "give_back"]
+__all__ = ["COPIED", "SMALL", "Entities", "Entity", "Key", "give_back"]
 
 # What an entity is remembered by: the path that was asked for, or whatever tells it from others of the same file.
 Key = Hashable
 
-# Up to here a copy in memory is cheaper than a descriptor, whose content is copied for every answer.
+# Up to here bytes, which are copied for every answer, are cheaper than a descriptor, which takes a call of its own.
 SMALL = 131_072
+# Up to here a copy is made once rather than for every answer.
+COPIED = 4 << 20
 # A file system's clock may tick only every 10 ms (CONFIG_HZ=100); twice that is beyond doubt.
 _TICK = 0.020
 # How often a small file is read until it holds still.
@@ -51,13 +54,13 @@ class Entity:
     `whole` is the 200 of a small file, to be returned again and again, None for a bigger one, whose every GET needs
     the new Response that `stream()` gives.  `empty` is the 200 without the content, for HEAD; `not_modified` the 304.
     `etag` and `mtime` (seconds since the epoch, or None) are the validators, `fields` the field lines besides them;
-    `length` is the content's, in bytes.  `codings` are those in which the file is to be had besides, the shortest form
-    first.  `beside`, `looks`, `round` and `used` are for the cache.
+    `length` is the content's, in bytes, and `in_memory` says whether it is held there.  `codings` are those in which
+    the file is to be had besides, the shortest form first.  `beside`, `looks`, `round` and `used` are for the cache.
     """
 
     __slots__ = (
-        "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "length", "location",
-        "looks", "mtime", "mtime_ns", "not_modified", "round", "size", "used", "whole",
+        "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "in_memory",
+        "length", "location", "looks", "mtime", "mtime_ns", "not_modified", "round", "size", "used", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +83,7 @@ class Entity:
         self.etag, self.mtime = validators
         self.content = content
         self.file = None if isinstance(content, bytes) else content
+        self.in_memory = self.file is None or self.file.unchanging
         self.length = len(content) if isinstance(content, bytes) else self.size
         self.fields = tuple(fields)
         self._make_responses()
@@ -142,6 +146,7 @@ class Entities:
         self.max_open = max_open // share
         self.clock = clock
         self.bytes_held = 0
+        self._copies = Copies(self.max_bytes)
         self.looks = 0
         self._tags = Tags(self.max_count)
         self._known: dict[Key, Entity] = {}
@@ -192,18 +197,20 @@ class Entities:
         OSError where reading fails, and Later where a big file has to be read for its tag first (see `tags`).
         """
         file = OpenFile(opened[0])
+        content: bytes | OpenFile = b""
         try:
-            content, status = _read(*opened)
-            etag, mtime = self._validators(file.fd, status, content)
+            content, status = self._read(file, opened[1])
+            etag, mtime = self._validators(file.fd, status, content if isinstance(content, bytes) else None)
             # Two forms of one file may agree in size and time, and are different all the same (RFC 9110 §8.8.3.3).
             validators = f'{etag[:-1]}-{coding}"' if coding else etag, mtime
-            entity = Entity(location, status, fields, file if content is None else content, validators)
+            entity = Entity(location, status, fields, content, validators)
             if self._settled(status):
                 self._remember(key, entity)
         except BaseException:
-            file.release()
+            if isinstance(content, OpenFile):
+                content.release()
             raise
-        if content is not None:
+        finally:
             file.release()
         return entity
 
@@ -242,19 +249,50 @@ class Entities:
         if entity.file is not None:
             entity.file.acquire()
             self._open[key] = entity
-        else:
+        if entity.in_memory:
             self.bytes_held += entity.size
         self.trim(self.max_open)
-        while len(self._known) > self.max_count or self.bytes_held > self.max_bytes:
+        while len(self._known) > self.max_count:
+            self._drop(_least_used(self._known))
+        self._make_room(0)
+
+    def _make_room(self, size: int) -> None:
+        """Forget what was not used, until so many bytes more may be held."""
+        while self._known and self.bytes_held + size > self.max_bytes:
             self._drop(_least_used(self._known))
 
     def _drop(self, key: Key) -> None:
         entity = self._known.pop(key, None)
         if entity is None:
             return
-        if self._open.pop(key, None) is None:
+        self._open.pop(key, None)
+        if entity.in_memory:
             self.bytes_held -= entity.size
         entity.close()
+
+    def _read(self, file: OpenFile, status: os.stat_result) -> tuple[bytes | OpenFile, os.stat_result]:
+        """A file's content as it will be held, with one holder, and the status that it belongs to.
+
+        Half of an old content and half of a new one are neither: what changed while it was read is read again.
+        """
+        for _ in range(_MOST_READS):
+            content = self._content(file, status.st_size)
+            now = os.fstat(file.fd)
+            if _changes(now) == _changes(status):
+                return content, status
+            if isinstance(content, OpenFile):
+                content.release()
+            status = now
+        raise OSError(errno.EBUSY, "the file changes whenever it is read")
+
+    def _content(self, file: OpenFile, size: int) -> bytes | OpenFile:
+        if size <= SMALL:
+            return _all(file.fd, size)
+        if size <= min(COPIED, self.max_bytes):
+            self._make_room(size)
+            if copy := self._copies.of(file.fd, size):
+                return copy
+        return file.acquire()
 
 
 _every: weakref.WeakSet[Entities] = weakref.WeakSet()
@@ -278,18 +316,9 @@ def _least_used(queue: dict[Key, Entity]) -> Key:
         queue[key] = queue.pop(key)
 
 
-def _read(fd: int, status: os.stat_result) -> tuple[bytes | None, os.stat_result]:
-    """A small file's content, None for a bigger one's, and the status that it belongs to.
-
-    Half of an old content and half of a new one are neither: what changed while it was read is read again.
-    """
-    for _ in range(_MOST_READS):
-        content = _all(fd, status.st_size) if status.st_size <= SMALL else None
-        now = os.fstat(fd)
-        if (now.st_mtime_ns, now.st_ctime_ns, now.st_size) == (status.st_mtime_ns, status.st_ctime_ns, status.st_size):
-            return content, status
-        status = now
-    raise OSError(errno.EBUSY, "the file changes whenever it is read")
+def _changes(status: os.stat_result) -> tuple[int, int, int]:
+    """What shows that a file was written to."""
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def _all(fd: int, size: int) -> bytes:

@@ -80,8 +80,14 @@ def _list_of(known: object) -> object:
     return names
 
 
+_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
+
 def _introduction(peers: list[Peer], python: str) -> list[str]:
     machine = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    if _CONGESTION.exists():
+        # With BBR a server that is slow in sending leaves its packets to timers, which are nobody's processor time.
+        machine += f", TCP congestion control {_CONGESTION.read_text().strip()}"
     return [machine, *(f"{peer.name}: {peer.version(python)}" for peer in peers)]
 
 

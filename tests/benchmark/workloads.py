@@ -36,6 +36,7 @@ def lay_out(folder: Path) -> None:
     (folder / "many").mkdir(parents=True)
     (folder / "1k.html").write_bytes(_words(source, 1024))
     (folder / "100k.bin").write_bytes(source.randbytes(100 * 1024))
+    (folder / "1m.bin").write_bytes(source.randbytes(1 << 20))
     (folder / "64m.bin").write_bytes(source.randbytes(1 << 20) * 64)
     for number in range(200):
         (folder / "many" / f"{number:03}.html").write_bytes(_words(source, 4096))
@@ -112,6 +113,7 @@ WORKLOADS = {
         ),
         Workload("304", "conditional, not modified (wrk, 32 at once)", _conditional, 1.0),
         Workload("100k", "100 KB, kept connections (wrk, 32 at once)", _wrk("/100k.bin"), 1.0),
+        Workload("1m", "1 MB, kept connections (wrk, 32 at once)", _wrk("/1m.bin"), 1.1),
         Workload("64m", "64 MB (ab -k, 4 at once)", _downloads, 1.1),
         Workload("close", "1 KB, HTTP/1.0, a connection each (ab, 32 at once)", _ab("/1k.html"), 1.1),
         Workload("ab", "1 KB, HTTP/1.0 keep-alive (ab -k, 32 at once)", _ab("/1k.html", "-k"), 1.0),

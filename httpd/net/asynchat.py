@@ -497,7 +497,7 @@ class async_chat(asyncore.dispatcher):
 
     def _ac_serve_file(self, producer: Any, allowance: int) -> int:
         offered = min(producer.remaining, allowance)
-        sent = self.ac_send_file(producer, allowance) if offered else 0
+        sent = self.ac_send_file(producer, offered) if offered else 0
         self.ac_bytes_sent += sent
         if self._ac_fifo and self._ac_fifo[0] is producer and producer.remaining == 0:
             self._ac_fifo.popleft()

@@ -369,15 +369,31 @@ def test_content_that_a_route_takes_is_taken_again_though_nothing_answered_it() 
     assert replay(played.trace)[1] == []
 
 
+def cut_short(trace: Trace, at: int) -> Trace:
+    """As it is kept of a connection that does too much: its first events, and its end."""
+    dropped = trace.events[at]._replace(what=Truncated(len(trace.events) - at - 1))
+    return Trace(trace.head, [*trace.events[:at], dropped, trace.events[-1]])
+
+
 def test_a_recording_that_was_cut_short_is_played_up_to_there() -> None:
     trace = conversation(ended(get() + get()), hello).trace
-    at = names_of(trace.events).index("http:responded")
-    end = trace.events[-1]
-    short = [*trace.events[:at], trace.events[at]._replace(what=Truncated(len(trace.events) - at - 1)), end]
-    assert replay(Trace(trace.head, short))[1] == []
+    short = cut_short(trace, names_of(trace.events).index("http:responded"))
+    assert replay(short)[1] == []
     # What comes before is compared as ever.
-    short[3] = short[3]._replace(what=Sent(0, 1, 1))
-    assert replay(Trace(trace.head, short))[1] != []
+    short.events[3] = short.events[3]._replace(what=Sent(0, 1, 1))
+    assert replay(short)[1] != []
+
+
+@pytest.mark.parametrize("wire", [get() + get(), post(b"abc") + get("/stream"), get("/none") + b"no head\r\n\r\n"])
+def test_a_recording_may_be_cut_short_anywhere(wire: bytes) -> None:
+    def site(request: Request) -> Response:
+        if request.path == "/none":
+            raise HTTPError(404)
+        return Response((b"line" for _ in range(2)), length=8) if request.path == "/stream" else hello(request)
+
+    trace = conversation(ended(wire), site).trace
+    for at in range(1, len(trace.events) - 1):
+        assert replay(cut_short(trace, at))[1] == [], names_of(trace.events)[at - 1]
 
 
 def test_turns_are_numbered() -> None:

@@ -112,7 +112,8 @@ def _told(what: Told) -> str:
 def _sent(what: Sent) -> str:
     if what.length == what.offered:
         return f"The kernel took all of the {counted(what.length)} offered."
-    return f"The kernel took {what.length:,} of the {counted(what.offered)} offered; the rest is offered again."
+    # All of a file that is left counts as offered, and its last piece may have to wait (see net.lending).
+    return f"Of the {counted(what.offered)} offered {what.length:,} are with the kernel now; the rest is offered again."
 
 
 def _interest(what: Interest) -> str:

@@ -14,12 +14,17 @@ from typing import Any
 
 import pytest
 
-from httpd.net import lending
+from httpd import Limits, StaticFiles
+from httpd.net import lending, producers
 from httpd.net.lending import END, HELD, LAST, copied_end, unsent
 from httpd.net.producers import FileChanged, OpenFile, file_producer
 
+from .exchange import get, serving
+from .kernel import read_or_reset
 from .scripted import ScriptedSocket
+from .test_faults import connected
 
+LOCK = 72  # SO_BUF_LOCK
 SIZE = HELD + END + 12_345
 
 bounds = pytest.mark.skipif(sys.platform != "linux", reason="where a socket's buffer cannot be bound nothing waits")
@@ -94,7 +99,31 @@ def test_the_last_piece_waits_for_what_was_lent(producer: file_producer, path: P
             got += more
         assert got == path.read_bytes()
         # The kernel sizes the buffer again.
-        assert writer.getsockopt(socket.SOL_SOCKET, 72) == 0
+        assert writer.getsockopt(socket.SOL_SOCKET, LOCK) == 0
+
+
+@bounds
+@pytest.mark.parametrize("option", [socket.SO_SNDBUF, socket.SO_RCVBUF])
+def test_a_size_that_somebody_gave_is_given_back(option: int) -> None:
+    with connection() as (writer, _):
+        writer.setsockopt(socket.SOL_SOCKET, option, 200_000)
+        before = writer.getsockopt(socket.SOL_SOCKET, LOCK), writer.getsockopt(socket.SOL_SOCKET, option)
+        bound = lending.bound(writer.fileno())
+        lending.unbound(writer.fileno(), bound)
+        assert before == (writer.getsockopt(socket.SOL_SOCKET, LOCK), writer.getsockopt(socket.SOL_SOCKET, option))
+
+
+@bounds
+def test_a_client_that_never_acknowledges_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for what was lent is the client's, so it has no more patience than any other."""
+    (tmp_path / "large.bin").write_bytes(bytes(SIZE))
+    monkeypatch.setattr(producers, "unsent", lambda fd: SIZE)
+    limits = Limits(stall_time=0.2)
+    with serving(StaticFiles(tmp_path), limits=limits) as server, connected(server.port) as sock:
+        sock.sendall(get("/large.bin"))
+        content, was_reset = read_or_reset(sock)
+    assert was_reset
+    assert len(content.partition(b"\r\n\r\n")[2]) == SIZE - LAST
 
 
 @bounds
@@ -111,7 +140,10 @@ def test_whoever_writes_while_pages_are_lent_is_noticed(producer: file_producer,
         assert producer.remaining == LAST
 
 
-def test_a_reader_in_time_is_not_waited_for(producer: file_producer, path: Path) -> None:
+def test_a_reader_in_time_is_not_waited_for(
+    producer: file_producer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(producers, "bound")
     with connection() as (writer, reader):
         got = bytearray()
         while len(got) < SIZE:

@@ -23,8 +23,9 @@ LAST = 1 << 16
 _HALF = 192 << 10
 # As much as the bound is copied before it: there is something to send meanwhile, and no room while anything is lent.
 END = 2 * _HALF + LAST
-# SO_BUF_LOCK, since Linux 5.14; 0: the kernel sizes the buffer.
+# SO_BUF_LOCK, since Linux 5.14: which buffers have a size that was given to them, and SOCK_SNDBUF_LOCK among them.
 _LOCK = 72
+_SEND = 1
 
 
 def copied_end(length: int) -> int:
@@ -45,26 +46,31 @@ def _can_bound() -> bool:
     return True
 
 
-def bound(fd: int) -> None:
-    """Have a socket tell of room only when it holds less than what was copied into it."""
+def bound(fd: int) -> tuple[int, int]:
+    """Have a socket tell of room only when it holds less than what was copied into it; its (lock, size) before."""
     with _options(fd) as sock:
+        before = sock.getsockopt(socket.SOL_SOCKET, _LOCK), sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _HALF)
+    return before
 
 
-def unbound(fd: int) -> None:
-    """Have the kernel size the buffer again."""
+def unbound(fd: int, before: tuple[int, int]) -> None:
+    """Let the buffer be as it was: of the size that somebody gave it, or sized by the kernel."""
+    lock, size = before
     with _options(fd) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, _LOCK, 0)
+        if lock & _SEND:
+            # What is read is twice what is written.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size // 2)
+        sock.setsockopt(socket.SOL_SOCKET, _LOCK, lock)
 
 
 @contextlib.contextmanager
 def _options(fd: int) -> Iterator[socket.socket]:
-    """The socket of a descriptor, for its options; whatever else it may be has none."""
+    """The socket of a descriptor, for its options."""
     # The family is named, so that it is not asked for: options of a socket are the same in all.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
     try:
-        with contextlib.suppress(OSError):
-            yield sock
+        yield sock
     finally:
         sock.detach()
 

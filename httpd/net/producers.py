@@ -317,10 +317,10 @@ class file_producer:
     made.  When the last of them is with the kernel, no page is lent any more: what arrives whole is what was promised.
 
     Two gaps are left.  A peer on the same machine is lent the pages, too, until it reads them: of a file above 4 MiB.
-    A write by mmap(2) may show in the time of change only later.
+    A write by mmap(2) may show in the time of change only later, and one whose time is set back does not show.
     """
 
-    __slots__ = ("_at", "_bound", "_end", "_file", "_remaining", "_state")
+    __slots__ = ("_at", "_before", "_end", "_file", "_remaining", "_state")
 
     def __init__(self, file: OpenFile, start: int, length: int, state: tuple[int, int] | None = None) -> None:
         self._file: OpenFile | None = file.acquire()
@@ -329,7 +329,7 @@ class file_producer:
         # How much of the end is copied, and what tells of a change: of what cannot change, nothing.
         self._end = 0 if file.unchanging else copied_end(length)
         self._state = None if file.unchanging else state or _state_of(file.fd)
-        self._bound = False
+        self._before: tuple[int, int] | None = None  # how the socket's buffer was before it was bound
 
     @property
     def remaining(self) -> int:
@@ -357,8 +357,8 @@ class file_producer:
         else:
             return 0, 0
         self._gave(count)
-        if self._bound and not self._remaining:
-            unbound(out_fd)
+        if self._before and not self._remaining:
+            unbound(out_fd, self._before)
         return offered, count
 
     def _to_copy(self, out_fd: int) -> int:
@@ -369,8 +369,7 @@ class file_producer:
             return min(self._remaining - LAST, _COPY)
         if unsent(out_fd) > self._end - self._remaining:
             # More than was copied, so what was lent before is among it.
-            self._bound = True
-            bound(out_fd)
+            self._before = self._before or bound(out_fd)
             raise BlockingIOError(EAGAIN, "pages of the file are still lent")
         return LAST
 

@@ -11,20 +11,19 @@ from pathlib import Path
 import pytest
 
 from httpd import StaticFiles
-from httpd.net.producers import file_producer
+from httpd.net.producers import FileChanged, file_producer
 from httpd.site.copies import Copies, Copy
-from httpd.site.entities import COPIED, SMALL, Entities
+from httpd.site.entities import COPIED, SMALL, Entities, Entity
 
 from .exchange import serving
-from .test_entities import Clock, big, drain, load, small
-from .test_faults import SMALL as ANOTHER
+from .test_entities import Clock, drain, load, small
 from .test_faults import asked, fetched, head_and_some, settle
 from .tools import open_descriptors
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="there are no such files")
 
 CONTENT = bytes(number % 251 for number in range(3 * SMALL))
-GET = b"GET /middle.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+GET = b"GET /middle.bin HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.fixture
@@ -72,16 +71,17 @@ def test_a_copy_is_lent_without_a_look_at_it(fd: int, monkeypatch: pytest.Monkey
     producer.close()
 
 
-def test_their_bytes_are_bounded_while_anybody_holds_them(fd: int) -> None:
+def test_their_bytes_are_counted_while_anybody_holds_them(fd: int) -> None:
     copies = Copies(2 * len(CONTENT))
     one, two = made(copies, fd), made(copies, fd)
-    assert copies.of(fd, 1) is None
+    assert not copies.has_room(1)
     one.acquire()
     one.release()
-    assert copies.of(fd, 1) is None
+    assert not copies.has_room(1)
     one.release()
     assert copies.bytes_held == len(CONTENT)
-    made(copies, fd, 1).release()
+    assert copies.has_room(len(CONTENT))
+    assert not copies.has_room(len(CONTENT) + 1)
     two.release()
     assert copies.bytes_held == 0
 
@@ -107,105 +107,172 @@ def test_where_there_can_be_none(without: str, fd: int, monkeypatch: pytest.Monk
     assert (copies.bytes_held, open_descriptors()) == (0, before)
 
 
+def test_an_interrupted_copy_is_given_back(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: int) -> int:
+        raise KeyboardInterrupt
+
+    copies, before = Copies(1 << 20), open_descriptors()
+    monkeypatch.setattr(os, "sendfile", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        copies.of(fd, 1_000)
+    assert (copies.bytes_held, open_descriptors()) == (0, before)
+
+
 # ---- among entities
 
 
 @pytest.fixture
 def entities() -> Iterator[Entities]:
+    before = open_descriptors()
     entities = Entities(max_bytes=3 * len(CONTENT), clock=Clock())
     yield entities
     entities.clear()
+    assert (entities.copies.bytes_held, open_descriptors()) == (0, before)
+
+
+def streamed(entities: Entities, path: Path) -> Entity:
+    """The file, after it was sent once, as a site does: loaded, if it is not known."""
+    key = str(path)
+    entity = entities.find(key)
+    if entity is None:
+        opened = os.open(path, os.O_RDONLY)
+        entity = entities.load(key, os.fsencode(path), (opened, os.fstat(opened)), [])
+        assert drain(entity.stream().body) == path.read_bytes()
+        entity.close()
+    else:
+        assert drain(entity.stream().body) == path.read_bytes()
+    return entity
+
+
+def is_copy(entity: Entity) -> bool:
+    return isinstance(entity.content, Copy)
+
+
+def middle_files(folder: Path, count: int) -> list[Path]:
+    return [small(folder, str(number), CONTENT) for number in range(count)]
 
 
 @pytest.mark.parametrize(
-    ("size", "kind"), [(SMALL, "bytes"), (SMALL + 1, "copy"), (COPIED, "copy"), (COPIED + 1, "file")]
+    ("size", "copied"), [(SMALL, False), (SMALL + 1, True), (COPIED, True), (COPIED + 1, False)]
 )
-def test_how_a_file_is_held(size: int, kind: str, tmp_path: Path) -> None:
+def test_what_is_copied(size: int, copied: bool, tmp_path: Path) -> None:
     entities = Entities(max_bytes=2 * COPIED, clock=Clock())
-    entity = load(entities, small(tmp_path, content=bytes(size)))
-    assert (entity.whole is not None, entity.in_memory) == (kind == "bytes", kind != "file")
-    assert entities.bytes_held == (size if kind != "file" else 0)
-    if kind != "bytes":
-        assert drain(entity.stream().body) == bytes(size)
+    path = small(tmp_path, content=bytes(size))
+    before = open_descriptors()
+    entity = load(entities, path)
+    for _ in range(3):
+        if entity.whole is None:
+            assert drain(entity.stream().body) == bytes(size)
+    assert is_copy(entity) is copied
+    assert entities.copies.bytes_held == size * copied
+    assert open_descriptors() == before + (entity.whole is None)
     entities.clear()
-    assert entities.bytes_held == 0
+    assert (entities.copies.bytes_held, open_descriptors()) == (0, before)
 
 
-def test_what_was_not_used_makes_room(entities: Entities, tmp_path: Path) -> None:
-    paths = [small(tmp_path, str(number), CONTENT) for number in range(4)]
-    for path in paths:
-        assert load(entities, path).in_memory
-    assert [entities.find(str(path)) is not None for path in paths] == [False, True, True, True]
-    assert entities.bytes_held == 3 * len(CONTENT)
+def test_it_is_copied_when_it_is_sent_again(entities: Entities, path: Path) -> None:
+    assert not is_copy(streamed(entities, path))
+    # A head, and a part of the content, are no reason.
+    entity = entities.find(str(path))
+    assert entity is not None
+    assert (len(entity.empty.body), entity.length) == (0, len(CONTENT))  # type: ignore[arg-type]
+    assert drain(entity.part(7, 10)) == CONTENT[7:17]
+    assert not is_copy(entity)
+    assert is_copy(streamed(entities, path))
+    assert drain(entity.part(7, 10)) == CONTENT[7:17]
 
 
-def test_where_copies_are_all_being_sent_the_file_itself_is(entities: Entities, tmp_path: Path) -> None:
+def test_who_began_with_the_file_ends_with_it(entities: Entities, path: Path) -> None:
+    streamed(entities, path)
+    entity = entities.find(str(path))
+    assert entity is not None
+    early = entity.part(0, len(CONTENT))
+    assert is_copy(streamed(entities, path))
+    assert drain(early) == CONTENT
+
+
+def test_of_many_files_in_turn_some_have_their_copies(entities: Entities, tmp_path: Path) -> None:
+    """Three have room.  If each made way for the next, every one would be copied anew and none found again."""
+    paths, made = middle_files(tmp_path, 10), 0
+    real = entities.copies.of
+
+    def counted(fd: int, size: int) -> Copy | None:
+        nonlocal made
+        made += 1
+        return real(fd, size)
+
+    entities.copies.of = counted  # type: ignore[method-assign]
+    for _ in range(10):
+        for path in paths:
+            streamed(entities, path)
+    assert made == 3
+    assert sum(is_copy(streamed(entities, path)) for path in paths) == 3
+
+
+def test_what_is_not_asked_for_any_more_makes_way(entities: Entities, tmp_path: Path) -> None:
+    paths = middle_files(tmp_path, 4)
+    for path in paths[:3] * 2:
+        streamed(entities, path)
+    assert [is_copy(streamed(entities, paths[3])) for _ in range(3)] == [False, True, True]
+    assert [entities.find(str(path)) is not None for path in paths[:3]].count(False) == 1
+
+
+def test_while_copies_are_all_being_sent_the_file_itself_is(entities: Entities, tmp_path: Path) -> None:
     """However many files are asked for, and however slowly taken, there are no more bytes than may be."""
-    before = open_descriptors()
-    paths = [small(tmp_path, str(number), CONTENT) for number in range(4)]
-    sent = [load(entities, path).stream() for path in paths[:3]]
-    last = load(entities, paths[3])
-    assert not last.in_memory
-    assert drain(last.stream().body) == CONTENT
-    assert [drain(response.body) for response in sent] == [CONTENT] * 3
-    assert load(entities, paths[0]).in_memory
+    paths = middle_files(tmp_path, 4)
+    for path in paths[:3] * 2:
+        streamed(entities, path)
+    slow = [entity.stream() for path in paths[:3] if (entity := entities.find(str(path)))]
     entities.clear()
-    assert open_descriptors() == before
+    for _ in range(5):
+        assert not is_copy(streamed(entities, paths[3]))
+    assert [drain(response.body) for response in slow] == [CONTENT] * 3
+    assert is_copy(streamed(entities, paths[3]))
 
 
-def test_a_file_that_would_take_all_the_room_is_not_copied(tmp_path: Path) -> None:
-    entities = Entities(max_bytes=SMALL, clock=Clock())
-    load(entities, small(tmp_path))
-    assert not load(entities, big(tmp_path)).in_memory
-    assert entities.find(str(tmp_path / "small")) is not None
-    entities.clear()
-
-
-def test_a_copy_for_which_there_are_no_validators_is_given_back(
-    entities: Entities, path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [False, True])
+def test_what_changes_while_it_is_copied_is_read_anew(
+    entities: Entities, path: Path, monkeypatch: pytest.MonkeyPatch, error: bool
 ) -> None:
-    before = open_descriptors()
-    monkeypatch.setattr(Entities, "_validators", fail)
-    with pytest.raises(OSError):
-        load(entities, path)
-    assert open_descriptors() == before
-
-
-def test_what_changes_while_its_copy_is_made_is_copied_again(
-    entities: Entities, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    streamed(entities, path)
     real, new = Copies.of, CONTENT[::-1]
 
     def changed(copies: Copies, fd: int, size: int) -> Copy | None:
         copy = real(copies, fd, size)
-        if path.read_bytes() == CONTENT:
-            path.write_bytes(new)
+        path.write_bytes(new)
+        if error:
+            monkeypatch.setattr(os, "fstat", fail)
         return copy
 
+    entity = entities.find(str(path))
+    assert entity is not None
     monkeypatch.setattr(Copies, "of", changed)
+    sent = entity.stream()
+    monkeypatch.undo()
+    assert not is_copy(entity)
+    with pytest.raises(FileChanged):
+        drain(sent.body)
+    sent.body.close()  # type: ignore[union-attr]
     assert drain(load(entities, path).stream().body) == new
-    assert entities.bytes_held == len(CONTENT)
 
 
 # ---- over a connection
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_an_answer_is_what_it_began_as(tmp_path: Path, times: int) -> None:
+def test_an_answer_is_what_it_began_as(tmp_path: Path) -> None:
     """Whatever is written to the file meanwhile: nobody is cut off, and the next one gets what it is then."""
     old, new = b"o" * COPIED, b"n" * COPIED
-    (tmp_path / "middle.bin").write_bytes(old)
-    (tmp_path / "small.bin").write_bytes(ANOTHER)
+    path = small(tmp_path, "middle.bin", old)
     settle(tmp_path)
     with serving(StaticFiles(tmp_path)) as server:
-        for _ in range(times - 1):
-            assert fetched(server.port, "/middle.bin") == (200, old)
-        with asked(server.port, GET) as sock:
+        assert [fetched(server.port, "/middle.bin") for _ in range(2)] == [(200, old)] * 2
+        # More than the kernel holds.
+        with asked(server.port, GET * 20) as sock:
             length, content = head_and_some(sock)
-            with open(tmp_path / "middle.bin", "r+b") as file:
+            with path.open("r+b") as file:
                 file.write(new)
-            while piece := sock.recv(1 << 20):
-                content += piece
-        assert (length, content) == (COPIED, old)
+            while len(content) < length:
+                content += sock.recv(1 << 20)
+        assert content[:length] == old
         settle(tmp_path)
         assert fetched(server.port, "/middle.bin") == (200, new)

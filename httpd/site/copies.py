@@ -10,11 +10,17 @@ import os
 
 from ..net.producers import OpenFile
 
+try:
+    # Now: who serves as another user may not be able to read it later.
+    import fcntl
+except ImportError:
+    pass
+
 __all__ = ["Copies", "Copy"]
 
 
 class Copy(OpenFile):
-    """A copy that several responses may send at once; the memory is free at the last `release()`."""
+    """A copy that several responses may send at once; its memory is free at the last `release()`."""
 
     __slots__ = ("_copies", "size")
 
@@ -38,29 +44,33 @@ class Copies:
         self.max_bytes = max_bytes
         self.bytes_held = 0
 
+    def has_room(self, size: int) -> bool:
+        """Whether there may be a copy of so many bytes more."""
+        return self.bytes_held + size <= self.max_bytes
+
     def of(self, fd: int, size: int) -> Copy | None:
-        """A copy of the first `size` bytes of a file, with one holder; None where there is no room for it, the system
-        has none, or the file cannot be read so far.
+        """A copy of the first `size` bytes of a file, with one holder; None where the system has no such memory, or the
+        file cannot be read so far.
         """
-        if self.bytes_held + size > self.max_bytes or not hasattr(os, "memfd_create"):
+        if not hasattr(os, "memfd_create"):
             return None
         try:
             copy = Copy(os.memfd_create("copy", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), size, self)
         except OSError:
             return None
+        filled = False
         try:
-            if _filled(copy.fd, fd, size):
-                return copy
+            filled = _filled(copy.fd, fd, size)
         except OSError:
             pass
-        copy.release()
-        return None
+        finally:
+            if not filled:
+                copy.release()
+        return copy if filled else None
 
 
 def _filled(copy: int, fd: int, size: int) -> bool:
     """Fill a copy, and seal it; whether the file had as much."""
-    import fcntl
-
     at = 0
     while at < size:
         count = os.sendfile(copy, fd, at, size - at)

@@ -1,9 +1,10 @@
 """The file cache: what a path is now, ready to send.
 
 An *entity* is a file with its responses made beforehand: the 200, its field lines rendered, and the 304.  A small
-file's bytes are kept with it; a bigger one is kept as an open descriptor, which each response shares: that of a copy in
-memory, or of the file itself where it is too large or there is no room.  The first hit of a round of requests costs one
-`os.stat`: as long as inode, size, mode and both times of change are what they were, the entity is what the file is.
+file's bytes are kept with it; a bigger one is kept as an open descriptor, which each response shares: the file's, or
+from the second response on that of a copy in memory, unless it is too large.  The first hit of a round of requests
+costs one `os.stat`: as long as inode, size, mode and both times of change are what they were, the entity is what the
+file is.
 
 A file changed within the last moments is served but not remembered: a second change in the same tick of the file
 system's clock would leave no mark (hence the content's checksum in a small file's entity-tag, too).  What the
@@ -21,6 +22,7 @@ import stat
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 
 from ..net.producers import OpenFile, file_producer
 from ..protocol.message import Response
@@ -36,8 +38,8 @@ Key = Hashable
 
 # Up to here bytes, which are copied for every answer, are cheaper than a descriptor, which takes a call of its own.
 SMALL = 131_072
-# Up to here a copy is made once rather than for every answer.
-COPIED = 4 << 20
+# Up to here a copy is made: at once, so it must not hold up the others.
+COPIED = 2 << 20
 # A file system's clock may tick only every 10 ms (CONFIG_HZ=100); twice that is beyond doubt.
 _TICK = 0.020
 # How often a small file is read until it holds still.
@@ -54,13 +56,13 @@ class Entity:
     `whole` is the 200 of a small file, to be returned again and again, None for a bigger one, whose every GET needs
     the new Response that `stream()` gives.  `empty` is the 200 without the content, for HEAD; `not_modified` the 304.
     `etag` and `mtime` (seconds since the epoch, or None) are the validators, `fields` the field lines besides them;
-    `length` is the content's, in bytes, and `in_memory` says whether it is held there.  `codings` are those in which
-    the file is to be had besides, the shortest form first.  `beside`, `looks`, `round` and `used` are for the cache.
+    `length` is the content's, in bytes.  `codings` are those in which the file is to be had besides, the shortest form
+    first.  `beside`, `looks`, `on_stream`, `round`, `streamed_at` and `used` are for the cache.
     """
 
     __slots__ = (
-        "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "in_memory",
-        "length", "location", "looks", "mtime", "mtime_ns", "not_modified", "round", "size", "used", "whole",
+        "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "length", "location",
+        "looks", "mtime", "mtime_ns", "not_modified", "on_stream", "round", "size", "streamed_at", "used", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -80,10 +82,11 @@ class Entity:
         self.codings: tuple[str, ...] = ()
         self.beside: tuple[Sibling, ...] | None = None
         self.looks = self.round = 0
+        self.on_stream: Callable[[Entity], object] | None = None
+        self.streamed_at = 0
         self.etag, self.mtime = validators
         self.content = content
         self.file = None if isinstance(content, bytes) else content
-        self.in_memory = self.file is None or self.file.unchanging
         self.length = len(content) if isinstance(content, bytes) else self.size
         self.fields = tuple(fields)
         self._make_responses()
@@ -111,6 +114,8 @@ class Entity:
 
     def stream(self) -> Response:
         """A new 200 that sends the file of a bigger entity.  Its producer holds the descriptor until it is closed."""
+        if self.on_stream is not None:
+            self.on_stream(self)
         return self.empty.again(self.part(0, self.length))
 
     def part(self, start: int, length: int) -> bytes | file_producer:
@@ -119,6 +124,12 @@ class Entity:
             return self.content[start : start + length]
         return file_producer(self.content, start, length, (self.mtime_ns, self.size))
 
+    def hold(self, file: OpenFile) -> None:
+        """Send another file with the same content from now on; takes over a hold on it."""
+        before, self.content, self.file = self.file, file, file
+        if before is not None:
+            before.release()
+
     def close(self) -> None:
         """Give up one hold on the descriptor, if it has one; the responses under way have their own."""
         if self.file is not None:
@@ -126,7 +137,7 @@ class Entity:
 
 
 class Entities:
-    """Entities by their keys, bounded in number, bytes held and descriptors held.
+    """Entities by their keys, bounded in number, bytes held and descriptors held; as many bytes may be held in copies.
 
     What has not been used since the last look goes first.  `share` is how many caches are to keep these bounds
     together.  `clock` gives the time of day in seconds, as `os.stat` does.
@@ -146,11 +157,13 @@ class Entities:
         self.max_open = max_open // share
         self.clock = clock
         self.bytes_held = 0
-        self._copies = Copies(self.max_bytes)
+        self.copies = Copies(self.max_bytes)
         self.looks = 0
+        self._streams = 0
         self._tags = Tags(self.max_count)
         self._known: dict[Key, Entity] = {}
         self._open: dict[Key, Entity] = {}
+        self._copied: dict[Key, Entity] = {}
         _every.add(self)
 
     def __len__(self) -> int:
@@ -197,20 +210,18 @@ class Entities:
         OSError where reading fails, and Later where a big file has to be read for its tag first (see `tags`).
         """
         file = OpenFile(opened[0])
-        content: bytes | OpenFile = b""
         try:
-            content, status = self._read(file, opened[1])
-            etag, mtime = self._validators(file.fd, status, content if isinstance(content, bytes) else None)
+            content, status = _read(*opened)
+            etag, mtime = self._validators(file.fd, status, content)
             # Two forms of one file may agree in size and time, and are different all the same (RFC 9110 §8.8.3.3).
             validators = f'{etag[:-1]}-{coding}"' if coding else etag, mtime
-            entity = Entity(location, status, fields, content, validators)
+            entity = Entity(location, status, fields, file if content is None else content, validators)
             if self._settled(status):
                 self._remember(key, entity)
         except BaseException:
-            if isinstance(content, OpenFile):
-                content.release()
+            file.release()
             raise
-        finally:
+        if content is not None:
             file.release()
         return entity
 
@@ -249,50 +260,60 @@ class Entities:
         if entity.file is not None:
             entity.file.acquire()
             self._open[key] = entity
-        if entity.in_memory:
+            if entity.size <= min(COPIED, self.max_bytes):
+                entity.on_stream = partial(self._streamed, key)
+        else:
             self.bytes_held += entity.size
         self.trim(self.max_open)
-        while len(self._known) > self.max_count:
-            self._drop(_least_used(self._known))
-        self._make_room(0)
-
-    def _make_room(self, size: int) -> None:
-        """Forget what was not used, until so many bytes more may be held."""
-        while self._known and self.bytes_held + size > self.max_bytes:
+        while len(self._known) > self.max_count or self.bytes_held > self.max_bytes:
             self._drop(_least_used(self._known))
 
     def _drop(self, key: Key) -> None:
         entity = self._known.pop(key, None)
         if entity is None:
             return
-        self._open.pop(key, None)
-        if entity.in_memory:
+        if self._open.pop(key, None) is None:
             self.bytes_held -= entity.size
+        self._copied.pop(key, None)
+        entity.on_stream = None
         entity.close()
 
-    def _read(self, file: OpenFile, status: os.stat_result) -> tuple[bytes | OpenFile, os.stat_result]:
-        """A file's content as it will be held, with one holder, and the status that it belongs to.
+    # ---- copies
 
-        Half of an old content and half of a new one are neither: what changed while it was read is read again.
+    def _streamed(self, key: Key, entity: Entity) -> None:
+        """It is sent: the first time from the file, for most are not sent again soon; then from a copy."""
+        self._streams += 1
+        before, entity.streamed_at = entity.streamed_at, self._streams
+        if key in self._copied:
+            self._copied[key] = self._copied.pop(key)
+        elif before and self._has_room(entity.size, before):
+            self._copy(key, entity)
+
+    def _has_room(self, size: int, since: int) -> bool:
+        """Whether there is room for a copy, if need be that of one which was not sent since then.
+
+        This was sent twice, and that not at all: so of many files that are sent in turn some find their copies.
         """
-        for _ in range(_MOST_READS):
-            content = self._content(file, status.st_size)
-            now = os.fstat(file.fd)
-            if _changes(now) == _changes(status):
-                return content, status
-            if isinstance(content, OpenFile):
-                content.release()
-            status = now
-        raise OSError(errno.EBUSY, "the file changes whenever it is read")
+        oldest = next(iter(self._copied), None)
+        if oldest is not None and not self.copies.has_room(size) and self._copied[oldest].streamed_at < since:
+            self._drop(oldest)
+        return self.copies.has_room(size)
 
-    def _content(self, file: OpenFile, size: int) -> bytes | OpenFile:
-        if size <= SMALL:
-            return _all(file.fd, size)
-        if size <= min(COPIED, self.max_bytes):
-            self._make_room(size)
-            if copy := self._copies.of(file.fd, size):
-                return copy
-        return file.acquire()
+    def _copy(self, key: Key, entity: Entity) -> None:
+        """Have it sent from a copy, if there can be one, and it is still what was read."""
+        assert entity.file is not None
+        copy = self.copies.of(entity.file.fd, entity.size)
+        if copy is None:
+            return
+        try:
+            unchanged = entity.is_still(os.fstat(entity.file.fd))
+        except OSError:
+            unchanged = False
+        if unchanged:
+            entity.hold(copy)
+            self._copied[key] = entity
+        else:
+            copy.release()
 
 
 _every: weakref.WeakSet[Entities] = weakref.WeakSet()
@@ -316,9 +337,18 @@ def _least_used(queue: dict[Key, Entity]) -> Key:
         queue[key] = queue.pop(key)
 
 
-def _changes(status: os.stat_result) -> tuple[int, int, int]:
-    """What shows that a file was written to."""
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size
+def _read(fd: int, status: os.stat_result) -> tuple[bytes | None, os.stat_result]:
+    """A small file's content, None for a bigger one's, and the status that it belongs to.
+
+    Half of an old content and half of a new one are neither: what changed while it was read is read again.
+    """
+    for _ in range(_MOST_READS):
+        content = _all(fd, status.st_size) if status.st_size <= SMALL else None
+        now = os.fstat(fd)
+        if (now.st_mtime_ns, now.st_ctime_ns, now.st_size) == (status.st_mtime_ns, status.st_ctime_ns, status.st_size):
+            return content, status
+        status = now
+    raise OSError(errno.EBUSY, "the file changes whenever it is read")
 
 
 def _all(fd: int, size: int) -> bytes:

@@ -38,8 +38,8 @@ Key = Hashable
 
 # Up to here bytes, which are copied for every answer, are cheaper than a descriptor, which takes a call of its own.
 SMALL = 131_072
-# Up to here a copy is made: at once, so it must not hold up the others.
-COPIED = 2 << 20
+# Up to here a copy is made, at once: that takes a millisecond or two, as long as others may be held up (see SLICE).
+COPIED = 4 << 20
 # A file system's clock may tick only every 10 ms (CONFIG_HZ=100); twice that is beyond doubt.
 _TICK = 0.020
 # How often a small file is read until it holds still.

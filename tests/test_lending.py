@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import os
 import select
@@ -10,7 +9,6 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -114,6 +112,20 @@ def test_a_size_that_somebody_gave_is_given_back(option: int) -> None:
 
 
 @bounds
+def test_before_linux_5_14_a_buffer_gets_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connection() as (writer, _):
+        size = writer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        monkeypatch.setattr(lending, "_LOCK", 9_999)
+        before = lending.bound(writer.fileno())
+        assert before == (size, None)
+        assert writer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == END - LAST
+        lending.unbound(writer.fileno(), before)
+        # As much of it as a program may ask for.
+        most = 2 * int(Path("/proc/sys/net/core/wmem_max").read_text())
+        assert writer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == min(size // 2 * 2, most)
+
+
+@bounds
 def test_a_client_that_never_acknowledges_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for what was lent is the client's, so it has no more patience than any other."""
     (tmp_path / "large.bin").write_bytes(bytes(SIZE))
@@ -172,18 +184,15 @@ def test_of_a_small_file_all_is_copied() -> None:
     assert copied_end(HELD + 1) == END
 
 
-@pytest.mark.parametrize("without", ["the option", "Linux"])
-def test_where_buffers_cannot_be_bound_as_much_is_copied_as_they_hold(
+@pytest.mark.parametrize("without", ["termios", "Linux"])
+def test_where_nothing_can_wait_as_much_is_copied_as_sockets_hold(
     without: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lending, "_LOCK", 9_999)
     if without == "Linux":
         monkeypatch.setattr(sys, "platform", "darwin")
-    lending._can_bound.cache_clear()
-    try:
-        assert copied_end(HELD + 1) == HELD
-    finally:
-        lending._can_bound.cache_clear()
+    else:
+        monkeypatch.setattr(lending, "_UNSENT", 0)
+    assert copied_end(HELD + 1) == HELD
 
 
 def test_what_the_peer_has_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,11 +204,5 @@ def test_what_the_peer_has_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> 
         ours.close()
     assert unsent(ScriptedSocket().fileno()) == 0
 
-    def without(name: str, *more: Any) -> Any:
-        if name == "fcntl":
-            raise ImportError(name)
-        return real(name, *more)
-
-    real = builtins.__import__
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(lending, "_UNSENT", 0)
     assert unsent(ours.fileno()) == 0

@@ -11,7 +11,15 @@ import contextlib
 import socket
 import sys
 from collections.abc import Iterator
-from functools import cache
+
+try:
+    # Now: who serves as another user may not be able to read them later.
+    import fcntl
+    import termios
+
+    _UNSENT = termios.TIOCOUTQ
+except ImportError:
+    _UNSENT = 0
 
 __all__ = ["END", "LAST", "bound", "copied_end", "unbound", "unsent"]
 
@@ -23,45 +31,37 @@ LAST = 1 << 16
 _HALF = 192 << 10
 # As much as the bound is copied before it: there is something to send meanwhile, and no room while anything is lent.
 END = 2 * _HALF + LAST
-# SO_BUF_LOCK, since Linux 5.14: which buffers have a size that was given to them, and SOCK_SNDBUF_LOCK among them.
+# SO_BUF_LOCK, since Linux 5.14: which buffers have a size that was given to them; SOCK_SNDBUF_LOCK.
 _LOCK = 72
 _SEND = 1
 
 
 def copied_end(length: int) -> int:
     """How many of the last of so many bytes of a file are copied: HELD, or END of which the last piece has to wait."""
-    return END if length > HELD and _can_bound() else HELD
+    return END if length > HELD and _UNSENT and sys.platform == "linux" else HELD
 
 
-@cache
-def _can_bound() -> bool:
-    """Whether the buffer of a socket can be bound for a while."""
-    if sys.platform != "linux":
-        return False
-    with socket.socket() as probe:
-        try:
-            probe.getsockopt(socket.SOL_SOCKET, _LOCK)
-        except OSError:
-            return False
-    return True
-
-
-def bound(fd: int) -> tuple[int, int]:
-    """Have a socket tell of room only when it holds less than what was copied into it; its (lock, size) before."""
+def bound(fd: int) -> tuple[int, int | None]:
+    """Have a socket tell of room only when it holds less than what was copied into it; how its buffer was before: the
+    size, and the lock, None where there is none.
+    """
     with _options(fd) as sock:
-        before = sock.getsockopt(socket.SOL_SOCKET, _LOCK), sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        size, lock = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), None
+        with contextlib.suppress(OSError):
+            lock = sock.getsockopt(socket.SOL_SOCKET, _LOCK)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _HALF)
-    return before
+    return size, lock
 
 
-def unbound(fd: int, before: tuple[int, int]) -> None:
-    """Let the buffer be as it was: of the size that somebody gave it, or sized by the kernel."""
-    lock, size = before
+def unbound(fd: int, before: tuple[int, int | None]) -> None:
+    """Let the buffer be as it was: of the size that somebody gave it, or else sized by the kernel, if it does that."""
+    size, lock = before
     with _options(fd) as sock:
-        if lock & _SEND:
+        if lock is None or lock & _SEND:
             # What is read is twice what is written.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size // 2)
-        sock.setsockopt(socket.SOL_SOCKET, _LOCK, lock)
+        if lock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, _LOCK, lock)
 
 
 @contextlib.contextmanager
@@ -77,12 +77,9 @@ def _options(fd: int) -> Iterator[socket.socket]:
 
 def unsent(fd: int) -> int:
     """How many bytes the kernel holds that the peer has not acknowledged; 0 where it cannot tell."""
-    try:
-        from fcntl import ioctl
-        from termios import TIOCOUTQ
-    except ImportError:
+    if not _UNSENT:
         return 0
     try:
-        return int.from_bytes(ioctl(fd, TIOCOUTQ, bytes(4)), "little")
+        return int.from_bytes(fcntl.ioctl(fd, _UNSENT, bytes(4)), "little")
     except (OSError, ValueError):
         return 0

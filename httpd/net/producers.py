@@ -329,7 +329,7 @@ class file_producer:
         # How much of the end is copied, and what tells of a change: of what cannot change, nothing.
         self._end = 0 if file.unchanging else copied_end(length)
         self._state = None if file.unchanging else state or _state_of(file.fd)
-        self._before: tuple[int, int] | None = None  # how the socket's buffer was before it was bound
+        self._before: tuple[int, int | None] | None = None  # how the socket's buffer was before it was bound
 
     @property
     def remaining(self) -> int:

@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from .benchmark import __main__ as command
 from .benchmark.measure import Run
 from .benchmark.report import rows_of, table, verdict
 from .benchmark.workloads import WORKLOADS
@@ -52,6 +55,22 @@ def test_a_goal_is_reached_or_missed(workload: str, reference: str, costs: dict[
     mine = runs(workload, **costs)
     assert verdict(WORKLOADS[workload], rows_of(mine, reference), reference).strip() == said
     assert table(WORKLOADS[workload], mine, reference).count("\n") == 2 + len(costs) + bool(said)
+
+
+def test_a_server_that_cannot_do_it_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(server: Any, workload: Any, number: int, seconds: float) -> Run:
+        if server.peer.name == "http.server":
+            raise RuntimeError("http.server, pipelined:\nit closed")
+        return Run(server.peer.name, "pipelined", number, 1_000, 1_000, 1, 0)
+
+    monkeypatch.setattr(command, "run", run)
+    servers: list[Any] = [SimpleNamespace(peer=SimpleNamespace(name=name)) for name in ("nginx", "http.server")]
+    made = command._rounds(servers, WORKLOADS["pipelined"], 2, 1)
+    assert [(one.peer, one.round) for one in made] == [("nginx", 0), ("nginx", 1)]
+    assert capsys.readouterr().out == "\nleft out: http.server, pipelined:\nit closed\n"
+    assert command._rounds(servers[1:], WORKLOADS["pipelined"], 2, 1) == []
 
 
 @pytest.mark.programs

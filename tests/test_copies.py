@@ -217,17 +217,67 @@ def test_what_is_not_asked_for_any_more_makes_way(entities: Entities, tmp_path: 
     assert [entities.find(str(path)) is not None for path in paths[:3]].count(False) == 1
 
 
-def test_while_copies_are_all_being_sent_the_file_itself_is(entities: Entities, tmp_path: Path) -> None:
-    """However many files are asked for, and however slowly taken, there are no more bytes than may be."""
+def test_a_copy_that_somebody_takes_slowly_stays(entities: Entities, tmp_path: Path) -> None:
+    """However many files are asked for there are no more bytes than may be, and no copy is forgotten for nothing."""
     paths = middle_files(tmp_path, 4)
     for path in paths[:3] * 2:
         streamed(entities, path)
     slow = [entity.stream() for path in paths[:3] if (entity := entities.find(str(path)))]
-    entities.clear()
     for _ in range(5):
         assert not is_copy(streamed(entities, paths[3]))
-    assert [drain(response.body) for response in slow] == [CONTENT] * 3
-    assert is_copy(streamed(entities, paths[3]))
+    assert [is_copy(streamed(entities, path)) for path in paths[:3]] == [True] * 3
+    assert drain(slow[1].body) == CONTENT
+    assert [is_copy(streamed(entities, paths[3])) for _ in range(2)] == [False, True]
+    assert [entities.find(str(path)) is not None for path in paths[:3]] == [True, False, True]
+    assert [drain(response.body) for response in (slow[0], slow[2])] == [CONTENT] * 2
+
+
+def test_what_was_sent_last_stays(entities: Entities, tmp_path: Path) -> None:
+    paths = middle_files(tmp_path, 4)
+    for path in (*paths[:3] * 2, paths[0], paths[3], paths[3]):
+        streamed(entities, path)
+    assert [entities.find(str(path)) is not None for path in paths] == [True, False, True, True]
+
+
+def test_a_copy_of_what_is_another_file_now_makes_way(entities: Entities, tmp_path: Path) -> None:
+    paths = middle_files(tmp_path, 5)
+    for path in paths[:3] * 2:
+        streamed(entities, path)
+    paths[0].write_bytes(CONTENT[::-1])
+    assert entities.find(str(paths[0])) is None
+    for path in paths[3:] * 2:
+        streamed(entities, path)
+    assert [is_copy(streamed(entities, path)) for path in paths[3:]] == [True, True]
+
+
+def test_who_loads_a_file_may_send_it_as_often_as_it_likes(entities: Entities, path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    entity = entities.load(str(path), os.fsencode(path), (opened, os.fstat(opened)), [])
+    assert [drain(entity.stream().body) for _ in range(3)] == [CONTENT] * 3
+    entity.close()
+    assert is_copy(entity)
+    assert is_copy(streamed(entities, path))
+
+
+def test_what_is_forgotten_is_not_copied(entities: Entities, path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    entity = entities.load(str(path), os.fsencode(path), (opened, os.fstat(opened)), [])
+    entities.clear()
+    assert [drain(entity.stream().body) for _ in range(3)] == [CONTENT] * 3
+    assert not is_copy(entity)
+    entity.close()
+
+
+def test_a_file_that_would_take_all_the_room_is_not_copied(tmp_path: Path) -> None:
+    entities = Entities(max_bytes=len(CONTENT) - 1, clock=Clock())
+    first = small(tmp_path, "first", bytes(SMALL + 1))
+    second = small(tmp_path, "second", CONTENT)
+    for path in (first, first, second, second, second):
+        streamed(entities, path)
+    known = entities.find(str(first))
+    assert known is not None
+    assert is_copy(known)
+    entities.clear()
 
 
 @pytest.mark.parametrize("error", [False, True])

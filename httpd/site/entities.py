@@ -61,8 +61,9 @@ class Entity:
     """
 
     __slots__ = (
-        "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "length", "location",
-        "looks", "mtime", "mtime_ns", "not_modified", "on_stream", "round", "size", "streamed_at", "used", "whole",
+        "beside", "codings", "content", "ctime_ns", "empty", "etag", "fields", "file", "identity", "length", "loaded",
+        "location", "looks", "mtime", "mtime_ns", "not_modified", "on_stream", "round", "size", "streamed_at", "used",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +87,7 @@ class Entity:
         self.streamed_at = 0
         self.etag, self.mtime = validators
         self.content = content
-        self.file = None if isinstance(content, bytes) else content
+        self.file = self.loaded = None if isinstance(content, bytes) else content
         self.length = len(content) if isinstance(content, bytes) else self.size
         self.fields = tuple(fields)
         self._make_responses()
@@ -124,16 +125,16 @@ class Entity:
             return self.content[start : start + length]
         return file_producer(self.content, start, length, (self.mtime_ns, self.size))
 
-    def hold(self, file: OpenFile) -> None:
-        """Send another file with the same content from now on; takes over a hold on it."""
-        before, self.content, self.file = self.file, file, file
+    def hold(self, copy: OpenFile) -> None:
+        """Send a copy from now on; takes over a hold on it for the cache's on the file."""
+        before, self.content, self.file = self.file, copy, copy
         if before is not None:
             before.release()
 
     def close(self) -> None:
-        """Give up one hold on the descriptor, if it has one; the responses under way have their own."""
-        if self.file is not None:
-            self.file.release()
+        """Give up the hold on the descriptor, if there is one, of who has loaded it; responses have their own."""
+        if self.loaded is not None:
+            self.loaded.release()
 
 
 class Entities:
@@ -276,7 +277,8 @@ class Entities:
             self.bytes_held -= entity.size
         self._copied.pop(key, None)
         entity.on_stream = None
-        entity.close()
+        if entity.file is not None:
+            entity.file.release()
 
     # ---- copies
 
@@ -290,13 +292,17 @@ class Entities:
             self._copy(key, entity)
 
     def _has_room(self, size: int, since: int) -> bool:
-        """Whether there is room for a copy, if need be that of one which was not sent since then.
+        """Whether there is room for a copy, if need be that of one which was not sent since then, and nobody takes now.
 
         This was sent twice, and that not at all: so of many files that are sent in turn some find their copies.
         """
-        oldest = next(iter(self._copied), None)
-        if oldest is not None and not self.copies.has_room(size) and self._copied[oldest].streamed_at < since:
-            self._drop(oldest)
+        if not self.copies.has_room(size):
+            for key, entity in self._copied.items():
+                if entity.streamed_at >= since:
+                    break
+                if entity.file is not None and not entity.file.shared:
+                    self._drop(key)
+                    break
         return self.copies.has_room(size)
 
     def _copy(self, key: Key, entity: Entity) -> None:

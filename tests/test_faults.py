@@ -150,21 +150,22 @@ def test_without_descriptors_connections_are_turned_away_until_there_are_some_ag
 
 
 @pytest.mark.programs
-def test_a_cache_gives_its_descriptors_to_connections(root: Path) -> None:
+@pytest.mark.parametrize(("times", "kept_as"), [(1, ".bin"), (2, "memfd:copy")])
+def test_a_cache_gives_its_descriptors_to_connections(root: Path, times: int, kept_as: str) -> None:
     needs_proc()
     for number in range(12):
         (root / f"{number}.bin").write_bytes(b"x" * 200_000)
     with LiveServer(root, "--access-log", "off", command=with_few_descriptors(30)) as server:
         settle(root)
         listener = descriptors(server.pid, "socket")
-        for number in range(12):
+        for number in [*range(12)] * times:
             assert fetched(server.port, f"/{number}.bin") == (200, b"x" * 200_000)
             # One after the other: connections that are still being closed would take the cache's room.
             assert until(lambda: descriptors(server.pid, "socket") == listener)
-        assert len(descriptors(server.pid, ".bin")) == 12
+        assert len(descriptors(server.pid, kept_as)) == 12
         kept, answers = answers_of_crowd(server.port, 16)
         assert [answer[:12] for answer in answers] == [b"HTTP/1.0 200"] * 16
-        assert len(descriptors(server.pid, ".bin")) < 12
+        assert len(descriptors(server.pid, kept_as)) < 12
         for sock in kept:
             sock.close()
 

@@ -429,3 +429,26 @@ def test_a_signal_ends_the_wait_also_where_it_comes_just_before_it() -> None:
         interests.signals_wake(False)
         signal.signal(signal.SIGUSR2, before)
         interests.close()
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_whom_signals_woke_before_they_wake_afterwards(gone: bool) -> None:
+    ours, others = socket.socketpair()
+    ours.setblocking(False)
+    interests = Interests({})
+    assert signal.set_wakeup_fd(ours.fileno()) == -1
+    try:
+        interests.signals_wake(True)
+        interests.close()
+        interests.turn(0, lambda channel, flags: None)
+        assert signal.set_wakeup_fd(interests._wake_pipe[1]) == interests._wake_pipe[1]
+        expected = -1 if gone else ours.fileno()
+        if gone:
+            ours.close()
+        interests.signals_wake(False)
+        assert signal.set_wakeup_fd(-1) == expected
+    finally:
+        signal.set_wakeup_fd(-1)
+        interests.close()
+        ours.close()
+        others.close()

@@ -75,6 +75,7 @@ class Interests:
         self.timers = Timers()
         self._wake_pipe = (-1, -1)
         self._signals_wake = False
+        self._woken_otherwise = -1  # the descriptor that signals said something to before
         self._new_backend = backend
         self._backend = backend()
         self._channels: dict[int, Any] = {}
@@ -462,13 +463,16 @@ class Interests:
             os.write(self._wake_pipe[1], b"!")
 
     def signals_wake(self, on: bool) -> None:
-        """Have every signal that is handled end the loop's wait, or no longer.  For the main thread only.
+        """Have every signal that is handled end the loop's wait, or wake whom it woke before (main thread only).
 
         A handler runs between two steps of Python: that of a signal which comes behind the last of them, before the
         kernel's wait, would run only when something else ends the wait.
         """
         self._signals_wake = on
-        signal.set_wakeup_fd(self._wake_pipe[1] if on else -1, warn_on_full_buffer=False)
+        if on:
+            self._woken_otherwise = signal.set_wakeup_fd(self._wake_pipe[1], warn_on_full_buffer=False)
+        else:
+            _have_woken(self._woken_otherwise)
 
     def _open_wake_pipe(self) -> None:
         self._wake_pipe = os.pipe()
@@ -476,7 +480,7 @@ class Interests:
             os.set_blocking(end, False)
         self._backend.set(self._wake_pipe[0], READ)
         if self._signals_wake:
-            self.signals_wake(True)
+            signal.set_wakeup_fd(self._wake_pipe[1], warn_on_full_buffer=False)
 
     def _release(self) -> None:
         if self._signals_wake:
@@ -529,6 +533,13 @@ def _report(channel: Any, error: Exception) -> None:
         channel.handle_error()
     except Exception:
         logger.exception("handle_error of %r failed", channel)
+
+
+def _have_woken(fd: int) -> None:
+    """Have signals say something to that descriptor, if it is one that they may say something to, and to no other."""
+    signal.set_wakeup_fd(-1)
+    with contextlib.suppress(OSError, ValueError):
+        signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
 # ---- the kept set of a map

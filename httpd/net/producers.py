@@ -350,28 +350,21 @@ class file_producer:
 
     def send_to(self, out_fd: int, most: int) -> int:
         """Send at most `most` bytes to a socket; how many went.  Raises BlockingIOError and the like."""
-        offered = min(self._remaining, most)
-        if 0 < offered <= self._remaining - self._end:
-            return self._lend(out_fd, offered)
         return _sent_in_steps(self._send, out_fd, most)
 
     def _send(self, out_fd: int, most: int) -> tuple[int, int]:
         lent = min(self._remaining - self._end, most)
         if lent > 0:
-            return lent, self._lend(out_fd, lent)
-        if not self._remaining:
+            offered, count = lent, os.sendfile(out_fd, self._unchanged(), self._at, lent)
+        elif self._remaining:
+            data = self.peek(min(most, self._to_copy(out_fd)))
+            offered, count = len(data), os.write(out_fd, data) if data else 0
+        else:
             return 0, 0
-        data = self.peek(min(most, self._to_copy(out_fd)))
-        count = os.write(out_fd, data) if data else 0
         self._gave(count)
         if self._before and not self._remaining:
             unbound(out_fd, self._before)
-        return len(data), count
-
-    def _lend(self, out_fd: int, length: int) -> int:
-        count = os.sendfile(out_fd, self._unchanged(), self._at, length)
-        self._gave(count)
-        return count
+        return offered, count
 
     def _to_copy(self, out_fd: int) -> int:
         """How much of the end may be copied now.  Raises BlockingIOError while its last piece has to wait."""

@@ -470,7 +470,7 @@ class Interests:
         """
         self._signals_wake = on
         if on:
-            self._woken_otherwise = signal.set_wakeup_fd(self._wake_pipe[1], warn_on_full_buffer=False)
+            self._woken_otherwise = _have_woken(self._wake_pipe[1])
         else:
             _have_woken(self._woken_otherwise)
 
@@ -480,12 +480,12 @@ class Interests:
             os.set_blocking(end, False)
         self._backend.set(self._wake_pipe[0], READ)
         if self._signals_wake:
-            signal.set_wakeup_fd(self._wake_pipe[1], warn_on_full_buffer=False)
+            _have_woken(self._wake_pipe[1])
 
     def _release(self) -> None:
         if self._signals_wake:
             # Before its number is another's.
-            signal.set_wakeup_fd(-1)
+            _have_woken(-1)
         self._backend.close()
         pipe, self._wake_pipe = self._wake_pipe, (-1, -1)
         for end in pipe:
@@ -535,11 +535,12 @@ def _report(channel: Any, error: Exception) -> None:
         logger.exception("handle_error of %r failed", channel)
 
 
-def _have_woken(fd: int) -> None:
-    """Have signals say something to that descriptor, if it is one that they may say something to, and to no other."""
-    signal.set_wakeup_fd(-1)
+def _have_woken(fd: int) -> int:
+    """Have signals say something to that descriptor, -1 or a bad one: to none; which it was before."""
+    before = signal.set_wakeup_fd(-1)
     with contextlib.suppress(OSError, ValueError):
         signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+    return before
 
 
 # ---- the kept set of a map

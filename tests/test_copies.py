@@ -16,7 +16,7 @@ from httpd.site.copies import Copies, Copy
 from httpd.site.entities import COPIED, SMALL, Entities, Entity
 
 from .exchange import serving
-from .test_entities import Clock, drain, load, small
+from .test_entities import Clock, drain, load, loaded, small
 from .test_faults import asked, fetched, head_and_some, settle
 from .tools import open_descriptors
 
@@ -132,15 +132,11 @@ def entities() -> Iterator[Entities]:
 
 def streamed(entities: Entities, path: Path) -> Entity:
     """The file, after it was sent once, as a site does: loaded, if it is not known."""
-    key = str(path)
-    entity = entities.find(key)
-    if entity is None:
-        opened = os.open(path, os.O_RDONLY)
-        entity = entities.load(key, os.fsencode(path), (opened, os.fstat(opened)), [])
-        assert drain(entity.stream().body) == path.read_bytes()
+    known = entities.find(str(path))
+    entity = known or loaded(entities, path)
+    assert drain(entity.stream().body) == path.read_bytes()
+    if known is None:
         entity.close()
-    else:
-        assert drain(entity.stream().body) == path.read_bytes()
     return entity
 
 
@@ -251,8 +247,7 @@ def test_a_copy_of_what_is_another_file_now_makes_way(entities: Entities, tmp_pa
 
 
 def test_who_loads_a_file_may_send_it_as_often_as_it_likes(entities: Entities, path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    entity = entities.load(str(path), os.fsencode(path), (opened, os.fstat(opened)), [])
+    entity = loaded(entities, path)
     assert [drain(entity.stream().body) for _ in range(3)] == [CONTENT] * 3
     entity.close()
     assert is_copy(entity)
@@ -260,8 +255,7 @@ def test_who_loads_a_file_may_send_it_as_often_as_it_likes(entities: Entities, p
 
 
 def test_what_is_forgotten_is_not_copied(entities: Entities, path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    entity = entities.load(str(path), os.fsencode(path), (opened, os.fstat(opened)), [])
+    entity = loaded(entities, path)
     entities.clear()
     assert [drain(entity.stream().body) for _ in range(3)] == [CONTENT] * 3
     assert not is_copy(entity)

@@ -40,10 +40,15 @@ def entities(clock: Clock) -> Iterator[Entities]:
     entities.clear()
 
 
-def load(entities: Entities, path: Path) -> Entity:
-    """Open, load and let go, as a site does."""
+def loaded(entities: Entities, path: Path) -> Entity:
+    """Open and load, as a site does; to be closed."""
     opened = os.open(path, os.O_RDONLY)
-    entity = entities.load(str(path), os.fsencode(path), (opened, os.fstat(opened)), FIELDS)
+    return entities.load(str(path), os.fsencode(path), (opened, os.fstat(opened)), FIELDS)
+
+
+def load(entities: Entities, path: Path) -> Entity:
+    """Open, load and let go."""
+    entity = loaded(entities, path)
     entity.close()
     return entity
 

@@ -18,6 +18,8 @@ from .peers import PEERS, REFERENCES, Peer, Place, Running, free_port, python_wi
 from .report import table
 from .workloads import WORKLOADS, Workload, lay_out
 
+_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
 
 def main() -> None:
     options = _options()
@@ -78,9 +80,6 @@ def _list_of(known: object) -> object:
         return chosen
 
     return names
-
-
-_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
 def _introduction(peers: list[Peer], python: str) -> list[str]:

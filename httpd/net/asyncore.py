@@ -121,8 +121,12 @@ def readwrite(obj: Any, flags: int) -> None:
     With data still to be read, or to be acted on, a hang-up waits.
     """
     try:
+        # One event alone, as almost always.
         if flags == READ:
             obj.handle_read_event()
+            return
+        if flags == WRITE:
+            obj.handle_write_event()
             return
         sock = getattr(obj, "socket", None)
         if flags & READ:

@@ -221,8 +221,10 @@ class async_chat(asyncore.dispatcher):
             self._ac_in_at = found
             self.collect_incoming_data(data[at:found])
         if not self._ac_ended:
-            self._ac_in_at += len(terminator)
-            if self._ac_in_at >= len(self._ac_in_data):
+            end = found + len(terminator)
+            if end < len(data):
+                self._ac_in_at = end
+            else:
                 self._ac_in_data = b""
                 self._ac_in_at = 0
             self.found_terminator()
@@ -449,15 +451,17 @@ class async_chat(asyncore.dispatcher):
     def _ac_gather(self) -> tuple[list[Any], bool]:
         """(the pieces to send together, whether a file follows them at once)"""
         pieces: list[Any] = []
-        room = self.ac_out_buffer_size
+        fifo, room = self._ac_fifo, self.ac_out_buffer_size
         # By number: another thread may push meanwhile, which ends an iteration.
-        for at in range(min(len(self._ac_fifo), _MOST_PIECES)):
-            item = self._ac_fifo[at]
+        for at in range(min(len(fifo), _MOST_PIECES)):
+            item = fifo[at]
             if not isinstance(item, _DATA):
                 return pieces, hasattr(item, "send_to") and item.remaining > 0
-            pieces.append(item if len(item) <= room else memoryview(item)[:room])
+            pieces.append(item)
             room -= len(item)
             if room <= 0:
+                if room:
+                    pieces[-1] = memoryview(item)[:room]
                 break
         return pieces, False
 
@@ -466,12 +470,11 @@ class async_chat(asyncore.dispatcher):
         self.ac_bytes_sent += count
         while count > 0 and fifo:
             first = fifo[0]
-            length = len(first)
-            if count < length:
+            count -= len(first)
+            if count < 0:
                 fifo[0] = memoryview(first)[count:]
-                return
-            fifo.popleft()
-            count -= length
+            else:
+                fifo.popleft()
 
     # Send one piece; how many bytes the kernel took.  Not the documented `send`: one that a program has put in its
     # place is served otherwise.

@@ -12,7 +12,7 @@ from httpd.server.limits import Limits
 
 from .refusals import LIMITS as SMALL
 
-__all__ = ["SMALL", "feed", "parser", "said"]
+__all__ = ["SMALL", "feed", "parser", "said", "verdict_on"]
 
 
 def parser(limits: Limits = SMALL, **more: int) -> HeadParser:
@@ -39,10 +39,15 @@ def feed(pieces: Iterable[bytes], with_parser: HeadParser) -> Head | Refusal | N
         if end and not head and not empty_lines:
             held, skipped, empty_lines = held[4:], 4, 2
             head, end, _ = held.partition(b"\r\n\r\n")
-        verdict = with_parser.parse(head, empty_lines) if end else with_parser.judge_early(held, empty_lines)
+        verdict = verdict_on(head, with_parser, empty_lines) if end else with_parser.judge_early(held, empty_lines)
         if verdict is not None:
             return verdict.moved(skipped) if isinstance(verdict, Refusal) else verdict
     return None
+
+
+def verdict_on(head: bytes, with_parser: HeadParser, empty_lines: int = 0) -> Head | Refusal:
+    """What the handler goes by: what is known of a head, or else what is found out."""
+    return with_parser.known(head) or with_parser.parse(head, empty_lines)
 
 
 def said(head: Head) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from httpd.protocol.head import UNEXPLAINED, HeadParser, RefusingParser, Salvage
 from httpd.protocol.message import Head, Headers
 from httpd.server.limits import Limits
 
-from .heads import SMALL, feed, parser, said
+from .heads import SMALL, feed, parser, said, verdict_on
 from .refusals import REFUSED, Case, Fault
 from .scripted import cut_at, every_cut, one_by_one
 from .strategies import heads, mutated
@@ -248,7 +248,7 @@ def test_an_empty_line_within_a_head_is_no_field() -> None:
 
 def test_a_head_that_came_twice_is_the_same_object_from_then_on() -> None:
     one = parser()
-    first, second, third = (one.parse(b"GET / HTTP/1.0") for _ in range(3))
+    first, second, third = (verdict_on(b"GET / HTTP/1.0", one) for _ in range(3))
     assert second is third
     assert first is not second
 
@@ -257,17 +257,17 @@ def test_another_head_of_a_section_that_is_known_is_remembered_when_it_comes_twi
     one = parser()
     for _ in range(2):
         one.parse(b"GET /a HTTP/1.0")
-    first, second, third = (one.parse(b"GET /b HTTP/1.0") for _ in range(3))
+    first, second, third = (verdict_on(b"GET /b HTTP/1.0", one) for _ in range(3))
     assert second is third
     assert first is not second
 
 
 def test_a_head_that_has_become_old_is_still_known() -> None:
     one = parser(memory_count=4)
-    _, known = (one.parse(b"GET / HTTP/1.0") for _ in range(2))
+    _, known = (verdict_on(b"GET / HTTP/1.0", one) for _ in range(2))
     for number in [n for n in range(2) for _ in range(2)]:
         one.parse(b"GET / HTTP/1.0\r\nA: %d" % number)
-    assert one.parse(b"GET / HTTP/1.0") is known
+    assert one.known(b"GET / HTTP/1.0") is known
 
 
 def test_nobody_is_known_to_have_sent_a_head_and_it_was_not_logged() -> None:
@@ -297,8 +297,8 @@ def test_a_remembered_field_section_still_meets_the_rules_of_the_method() -> Non
 def test_a_remembered_head_still_counts_its_empty_lines() -> None:
     one = parser()
     for _ in range(3):
-        assert isinstance(one.parse(b"\r\nGET / HTTP/1.0", 0), Head)
-    assert isinstance(one.parse(b"\r\nGET / HTTP/1.0", 2), Refusal)
+        assert isinstance(verdict_on(b"\r\nGET / HTTP/1.0", one, 0), Head)
+    assert isinstance(verdict_on(b"\r\nGET / HTTP/1.0", one, 2), Refusal)
 
 
 def test_no_empty_line_counts_unless_it_is_told() -> None:
@@ -310,15 +310,16 @@ def test_no_empty_line_counts_unless_it_is_told() -> None:
 
 def test_a_refusal_is_not_remembered() -> None:
     one = parser()
-    assert one.parse(b"GET") == one.parse(b"GET")
-    assert one.parse(b"GET / HTTP/1.1") == one.parse(b"GET / HTTP/1.1")
+    for head in (b"GET", b"GET / HTTP/1.1"):
+        assert one.parse(head) == one.parse(head)
+        assert one.known(head) is None
 
 
 @pytest.mark.parametrize("bounds", [{"memory_count": 0}, {"memory_bytes": 0}, {"memory_count": 4}])
 def test_memory_changes_no_verdict(bounds: dict[str, int]) -> None:
     one = parser(**bounds)
     for number in [*range(10), *range(10)]:
-        head = one.parse(f"GET /{number} HTTP/1.0\r\nA: {number}".encode())
+        head = verdict_on(f"GET /{number} HTTP/1.0\r\nA: {number}".encode(), one)
         assert isinstance(head, Head)
         assert head.headers["a"] == str(number)
 
@@ -328,10 +329,10 @@ def test_memory_changes_no_verdict(bounds: dict[str, int]) -> None:
 )
 def test_how_much_is_remembered(bounds: dict[str, int], remembered: bool) -> None:
     one = parser(**bounds)
-    _, known = (one.parse(b"GET / HTTP/1.0") for _ in range(2))
+    _, known = (verdict_on(b"GET / HTTP/1.0", one) for _ in range(2))
     for number in [n for n in range(10) for _ in range(2)]:
         one.parse(b"GET /%d HTTP/1.0\r\nA: %d" % (number, number))
-    assert (one.parse(b"GET / HTTP/1.0") is known) is remembered
+    assert (one.known(b"GET / HTTP/1.0") is known) is remembered
 
 
 # ---- more content than is usual

@@ -75,13 +75,17 @@ class HeadParser:
         self.limits = HeadLimits(request_line=max_request_line, head=max_head, fields=max_fields, body=max_body)
         self._memory = HeadMemory(memory_count, memory_bytes)
 
+    def known(self, head: bytes) -> Head | None:
+        """What a head says that is remembered, given without its final CRLF CRLF: one that was found good."""
+        heads = self._memory.heads
+        return heads.young.get(head) or heads.get(head)
+
     def parse(self, head: bytes, empty_lines: int = 0) -> Head | Refusal:
-        """What a head says, given without its final CRLF CRLF; `empty_lines` were skipped before it.
+        """What a head says that is not known; `empty_lines` were skipped before it.
 
         A Refusal's span counts from the first byte of `head`.
         """
-        heads = self._memory.heads
-        return heads.young.get(head) or heads.get(head) or parse_head(head, self.limits, empty_lines, self._memory)
+        return parse_head(head, self.limits, empty_lines, self._memory)
 
     def parse_longer(self, head: bytes) -> Head | None:
         """What a head says whose one fault is that it announces more content than is usual; None if it has others."""
@@ -121,6 +125,9 @@ class RefusingParser(HeadParser):
         )
         self._reason = reason
         self._rule = rule
+
+    def known(self, head: bytes) -> None:
+        """None is: each is to be refused."""
 
     def parse(self, head: bytes, empty_lines: int = 0) -> Refusal:
         """The fault of the head, or that of asking here at all: then its span is the request-line."""

@@ -263,15 +263,19 @@ class http_request_handler(WatchedChat):
     # ---- READ_HEADER
 
     def found_head(self, head: bytes) -> None:
-        """A head is complete: have it judged when its round comes; until then nothing is taken."""
+        """A head is complete: act on it, or have it judged when its round comes; until then nothing is taken."""
         if not head and self._empty_lines == 0:
             # Two empty lines are a terminator too.
             self._empty_lines = 2
             return
         self.asked_at = self._began
-        # Until the end of this turn, which is nothing to tell anybody of.
-        self._ac_paused = True
-        self.service.rounds.judge(self, head)
+        known = self.service.parser.known(head)
+        if known is not None:
+            self.found_good(known)
+        else:
+            # Until the end of this turn, which is nothing to tell anybody of.
+            self._ac_paused = True
+            self.service.rounds.judge(self, head)
 
     def judge_head(self, head: bytes) -> None:
         """The head's turn has come, unless the connection has gone meanwhile; then what came behind it is taken."""
@@ -279,17 +283,22 @@ class http_request_handler(WatchedChat):
             return
         self._ac_paused = False
         verdict = self.service.parser.parse(head, self._empty_lines)
-        self._empty_lines = 0
-        self._judged = 0
         if isinstance(verdict, Refusal):
+            self._empty_lines = self._judged = 0
             self._refuse_unless_wanted(verdict, head)
-        elif verdict.content_length:
-            self.ask_first(verdict, partial(self.expect_body, verdict))
         else:
-            self.handle_request(Request(verdict, b"", self.peer))
-            return
-        self.take_input()
-        self.watch()
+            self.found_good(verdict)
+        if self.state is not HANDLE:
+            self.take_input()
+            self.watch()
+
+    def found_good(self, head: Head) -> None:
+        """A head is good: have its content read, or the request answered."""
+        self._empty_lines = self._judged = 0
+        if head.content_length:
+            self.ask_first(head, partial(self.expect_body, head))
+        else:
+            self.handle_request(Request(head, b"", self.peer))
 
     def _refuse_unless_wanted(self, refusal: Refusal, head: bytes) -> None:
         """Refuse a head.  Content that is too long elsewhere may be welcome where it goes."""

@@ -134,6 +134,12 @@ def test_escaping(text: str, escaped: str) -> None:
     assert escape(text) == escaped
 
 
+@pytest.mark.parametrize("byte", range(256))
+def test_each_byte_alone_is_escaped_or_safe(byte: int) -> None:
+    safe = 0x20 <= byte < 0x7F and byte not in b'"\\'
+    assert escape(chr(byte)) == (chr(byte) if safe else f"\\x{byte:02x}")
+
+
 @given(st.text(), st.text(), st.text())
 def test_no_request_can_forge_a_line(line: str, referer: str, agent: str) -> None:
     head = request("/", headers={"Referer": referer, "User-Agent": agent}).head

@@ -97,6 +97,27 @@ def test_everything_is_received_first_then_judged_then_answered_then_sent() -> N
         assert [body_at(end) for end in ends] == [b"here"] * 3
 
 
+@pytest.mark.parametrize(("asking", "answer"), [(GET, b"GET"), (post(b"abc"), b"POST abc")])
+def test_a_head_that_is_known_is_not_judged_again(asking: bytes, answer: bytes) -> None:
+    judged: list[bytes] = []
+
+    class Told(http_request_handler):
+        def judge_head(self, head: bytes) -> None:
+            judged.append(head)
+            super().judge_head(head)
+
+    def site(request: Request) -> Response:
+        return text(f"{request.method} {request.body.decode()}".rstrip())
+
+    server = Server(site, access_log="off", handler_class=Told)
+    with clients_of(server, 1) as [end]:
+        for _ in range(5):
+            end.sendall(asking)
+            turn(server)
+            assert body_at(end) == answer
+        assert judged == [asking.partition(b"\r\n\r\n")[0]] * 2
+
+
 def test_who_was_answered_quickly_does_not_wait_for_slow_answers() -> None:
     steps: list[str] = []
 

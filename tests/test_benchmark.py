@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from .benchmark import __main__ as command
+from .benchmark import footprint
 from .benchmark.measure import Run
+from .benchmark.peers import PEERS, Place
 from .benchmark.report import rows_of, table, verdict
 from .benchmark.workloads import WORKLOADS
 from .tools import TOP, needs, python_path
@@ -71,6 +74,14 @@ def test_a_server_that_cannot_do_it_is_left_out(
     assert [(one.peer, one.round) for one in made] == [("nginx", 0), ("nginx", 1)]
     assert capsys.readouterr().out == "\nleft out: http.server, pipelined:\nit closed\n"
     assert command._rounds(servers[1:], WORKLOADS["pipelined"], 2, 1) == []
+
+
+def test_the_start_is_timed_under_other_pythons_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = replace(PEERS["httpd"], name="httpd on 3.13", python="python3.13")
+    seconds = {"httpd": 0.04, other.name: 0.06, "http.server": 0.05}
+    monkeypatch.setattr(footprint, "_time_to_answer", lambda peer, place: seconds[peer.name])
+    rows = dict(footprint.start([PEERS["httpd"], other], Place(tmp_path, 0, tmp_path), quick=True))
+    assert rows == {"httpd": "40 ms, 0.80 of http.server", other.name: "60 ms, 1.20 of http.server"}
 
 
 @pytest.mark.programs

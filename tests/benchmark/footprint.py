@@ -35,15 +35,17 @@ def memory(peers: list[Peer], place: Place, quick: bool) -> Iterator[Row]:
 
 def start(peers: list[Peer], place: Place, quick: bool) -> Iterator[Row]:
     """From exec to the first answer, each beside `python -m http.server` in the same round."""
-    times: dict[str, list[float]] = {peer.name: [] for peer in [*peers, PEERS["http.server"]]}
-    for name in times:
-        _time_to_answer(PEERS[name], _own(place, PEERS[name]))
+    beside = PEERS["http.server"]
+    racing = {peer.name: peer for peer in [*peers, beside]}
+    times: dict[str, list[float]] = {name: [] for name in racing}
+    for peer in racing.values():
+        _time_to_answer(peer, _own(place, peer))
     for _ in range(5 if quick else 21):
-        for name, taken in times.items():
-            taken.append(_time_to_answer(PEERS[name], _own(place, PEERS[name])))
+        for name, peer in racing.items():
+            times[name].append(_time_to_answer(peer, _own(place, peer)))
     for peer in peers:
-        ratios = [one / other for one, other in zip(times[peer.name], times["http.server"], strict=True)]
-        yield peer.name, f"{1000 * median(times[peer.name]):.0f} ms, {median(ratios):.2f} of http.server"
+        ratios = [one / other for one, other in zip(times[peer.name], times[beside.name], strict=True)]
+        yield peer.name, f"{1000 * median(times[peer.name]):.0f} ms, {median(ratios):.2f} of {beside.name}"
 
 
 def idle(peers: list[Peer], place: Place, quick: bool) -> Iterator[Row]:

@@ -1,9 +1,9 @@
 """The requests of one turn of the loop, answered together.
 
-First all is received that has come, then the heads are judged, then the site answers, then the answers are sent.  So
-each step runs through its code for many connections at once, while that is at hand for the processor; clients that
-sleep are not woken one by one; and what the site finds out for one request holds for the others of its round, for each
-of them had come whole before the first was answered.
+First all is received that has come, then the heads are judged that are not known yet, then the site answers, then the
+answers are sent.  So each step runs through its code for many connections at once, while that is at hand for the
+processor; clients that sleep are not woken one by one; and what the site finds out for one request holds for the others
+of its round, for each of them had come whole before the first was answered.
 """
 
 from __future__ import annotations

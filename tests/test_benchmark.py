@@ -138,3 +138,21 @@ def test_two_workers_are_set_against_one() -> None:
         assert 0 < server < number + 0.2
         assert 0 < wrk < 1.2
     assert re.fullmatch(r"two workers to one, in the same round: [\d.]+ \([\d.]+ to [\d.]+\)", ratio)
+
+
+@pytest.mark.slow
+def test_each_curve_is_measured_and_drawn(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    command = [sys.executable, "-m", "tests.benchmark.curves", "--quick", "--html", page]
+    told = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=300)
+    assert told.returncode == 0, told.stderr
+    measured = re.findall(r"^([a-z ]+): microseconds of processor ", told.stdout, re.MULTILINE)
+    assert measured == [
+        "a head that is new",
+        "a remembered file",
+        "a listing",
+        "requests on a connection",
+        "requests on a traced connection",
+        "one busy connection among idle ones",
+    ]
+    assert page.read_text().count("<svg") == len(measured)

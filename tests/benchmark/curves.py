@@ -30,6 +30,7 @@ from httpd.trace.events import Event, TraceHead
 from httpd.trace.steps import traced
 from httpd.trace.tracing import Tracing
 
+from ..factories import answered
 from .footprint import held
 from .measure import processor_time
 from .peers import PEERS, Place, free_port, started
@@ -180,8 +181,7 @@ def entries(folder: Path, quick: bool) -> Curve:
             (place / f"{number:06}.txt").touch()
 
         def work() -> None:
-            response = StaticFiles(place)(asked("/"))
-            body = response.body
+            body = answered(StaticFiles(place), asked("/")).body
             # It gives None where others should have their turn.
             while not isinstance(body, bytes) and body.more() != b"":
                 pass

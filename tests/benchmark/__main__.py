@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -13,12 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from .footprint import FOOTPRINT
-from .measure import Run, run
+from .measure import Run, machine, run
 from .peers import PEERS, REFERENCES, Peer, Place, Running, free_port, python_with_peers, started, under_other_pythons
 from .report import table
 from .workloads import WORKLOADS, Workload, lay_out
-
-_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
 def main() -> None:
@@ -83,11 +79,7 @@ def _list_of(known: object) -> object:
 
 
 def _introduction(peers: list[Peer], python: str) -> list[str]:
-    machine = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    if _CONGESTION.exists():
-        # With BBR a server that is slow in sending leaves its packets to timers, which are nobody's processor time.
-        machine += f", TCP congestion control {_CONGESTION.read_text().strip()}"
-    return [machine, *(f"{peer.name}: {peer.version(python)}" for peer in peers)]
+    return [machine(), *(f"{peer.name}: {peer.version(python)}" for peer in peers)]
 
 
 def _speed(peers: list[Peer], place: Place, workloads: list[Workload], rounds: int, seconds: float) -> list[Run]:

@@ -32,12 +32,15 @@ from httpd.trace.tracing import Tracing
 
 from ..factories import answered
 from .footprint import held
-from .measure import processor_time
+from .measure import machine, processor_time
 from .peers import PEERS, Place, free_port, started
 
 __all__ = ["CURVES", "Curve", "main"]
 
 Point = tuple[int, float]
+
+# The width of a number of six digits, in the plot's own measure.
+_ROOM = 52
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,12 @@ class Curve:
     def plot(self) -> dict[str, Any]:
         """What the page draws: both axes logarithmic, the lower one from 1."""
         most_size = math.log10(max(10, self.points[-1][0]))
+        width = 416 / most_size
         costs = [math.log10(max(cost, 0.01)) for _, cost in self.points]
         low, high = math.floor(min(costs)), math.ceil(max(costs) + 0.001)
         places = [
             (
-                round(60 + 440 * math.log10(max(1, size)) / most_size, 1),
+                round(84 + width * math.log10(max(1, size)), 1),
                 round(150 - 130 * (cost - low) / (high - low), 1),
             )
             for (size, _), cost in zip(self.points, costs, strict=True)
@@ -78,10 +82,18 @@ class Curve:
             "high": f"{10.0**high:,g}",
             "line": " ".join(f"{x},{y}" for x, y in places),
             "marks": [
-                {"x": x, "y": y, "size": f"{size:,}", "cost": f"{cost:,.2f}"}
-                for (x, y), (size, cost) in zip(places, self.points, strict=True)
+                {"x": x, "y": y, "size": f"{size:,}", "cost": f"{cost:,.2f}", "anchor": anchor}
+                for (x, y), (size, cost), anchor in zip(
+                    places, self.points, _anchors([x for x, _ in places]), strict=True
+                )
             ],
         }
+
+
+def _anchors(across: list[float]) -> Iterator[str]:
+    """Where the words at each point stand, so that those of neighbours do not meet."""
+    for before, here, after in zip([-math.inf, *across], across, [*across[1:], math.inf], strict=False):
+        yield "end" if after - here < _ROOM else "start" if here - before < _ROOM else "middle"
 
 
 def least(work: Callable[[], object], units: int, runs: int = 5) -> float:
@@ -327,7 +339,7 @@ def main() -> None:
     if options.html:
         from .page import write_page
 
-        write_page(options.html, ["What a request costs as work grows."], curves=drawn)
+        write_page(options.html, [machine(), "What a request costs as work grows."], curves=drawn)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from .peers import Running
 from .workloads import Workload
 
+_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 _TICK = os.sysconf("SC_CLK_TCK")
 
 _REQUESTS = re.compile(r"(\d+) requests in|Complete requests:\s+(\d+)")
@@ -33,6 +35,15 @@ class Run:
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
+
+
+def machine() -> str:
+    """What it is measured on."""
+    told = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    if _CONGESTION.exists():
+        # With BBR a server that is slow in sending leaves its packets to timers, which are nobody's processor time.
+        told += f", TCP congestion control {_CONGESTION.read_text().strip()}"
+    return told
 
 
 def processor_time(running: Running) -> float:

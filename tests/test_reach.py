@@ -11,12 +11,13 @@ import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from httpd import Limits, Request, Response, Server, text
-from httpd.net.listening import listen_at, listen_at_path
+from httpd.net.listening import accepted, listen_at, listen_at_path
 
 from .exchange import GET, Answer, get, hello, read_answers, read_to_end, serving
 from .live import LiveServer
@@ -174,6 +175,19 @@ def test_localhost_is_ipv4_where_there_is_nothing_else(why: int, monkeypatch: py
         assert ask(server, "127.0.0.1").status == 200
     with pytest.raises(OSError, match="not here"):
         listen_at(["::1"], 0)
+
+
+def test_a_system_that_cannot_wait_for_a_first_byte_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("httpd.net.listening._DEFER_ACCEPT", None)
+    with serving(bind="127.0.0.1") as server:
+        assert ask(server, "127.0.0.1").status == 200
+
+
+def test_of_what_only_looks_like_a_socket_so_many_are_accepted_at_most() -> None:
+    class Crowd:
+        accept = staticmethod(count().__next__)
+
+    assert list(accepted(Crowd(), 3)) == [0, 1, 2]
 
 
 @ipv6

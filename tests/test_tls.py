@@ -552,6 +552,7 @@ def test_who_closes_before_what_is_decrypted_is_looked_at() -> None:
     talk = Conversation(lambda request: Response(bytes(100_000)), room=1_000)
     talk.say(GET, GET)
     talk.handler.resume_input()
+    talk.handler.watch()
     talk.handler.close()
     assert talk.wait(1).closed
     assert len(talk.log.entries) == 1

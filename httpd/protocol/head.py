@@ -78,7 +78,7 @@ class HeadParser:
     def known(self, head: bytes) -> Head | None:
         """What a head says that is remembered, given without its final CRLF CRLF: one that was found good."""
         heads = self._memory.heads
-        return heads.young.get(head) or (heads.get(head) if heads.old else None)
+        return heads.young.get(head) or heads.get(head)
 
     def parse(self, head: bytes, empty_lines: int = 0) -> Head | Refusal:
         """What a head says that is not known; `empty_lines` were skipped before it.

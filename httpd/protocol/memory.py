@@ -19,24 +19,23 @@ class Memory(Generic[V]):
     old one is forgotten, except for what was asked for again meanwhile.  What is `offer`ed is taken when it comes a
     second time: most of what comes only once is not worth a place, and to forget it takes longer than to make it.
 
-    `young` and `old` are to be read: to ask the one before `get`, and not to ask where the other is empty, saves the
-    call for what comes all the time, and for what never comes again.
+    `young` is to be read: to ask it before `get` saves the call for what comes all the time.
     """
 
-    __slots__ = ("_bytes", "_max_bytes", "_max_count", "_offered", "old", "young")
+    __slots__ = ("_bytes", "_max_bytes", "_max_count", "_offered", "_old", "young")
 
     def __init__(self, max_count: int, max_bytes: int) -> None:
         self._max_count = max_count // 2
         self._max_bytes = max_bytes // 2
         self.young: dict[bytes | str, V] = {}
-        self.old: dict[bytes | str, V] = {}
+        self._old: dict[bytes | str, V] = {}
         self._bytes = 0
         self._offered: set[int] = set()
 
     def get(self, key: bytes | str) -> V | None:
         """What was put under `key`, or None."""
         value = self.young.get(key)
-        if value is None and (value := self.old.get(key)) is not None:
+        if value is None and (value := self._old.get(key)) is not None:
             self.put(key, value)
         return value
 
@@ -58,9 +57,9 @@ class Memory(Generic[V]):
         if size > self._max_bytes or not self._max_count:
             return
         if len(self.young) >= self._max_count or self._bytes + size > self._max_bytes:
-            self.old, self.young, self._bytes = self.young, {}, 0
+            self._old, self.young, self._bytes = self.young, {}, 0
         self.young[key] = value
         self._bytes += size
 
     def __len__(self) -> int:
-        return len(self.young) + len(self.old)
+        return len(self.young) + len(self._old)

@@ -18,19 +18,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from httpd import Limits, Request, StaticFiles, http_request_handler
+from httpd import Limits, StaticFiles, http_request_handler
 from httpd.net import asyncore
 from httpd.net.interest import ChannelMap
 from httpd.net.timers import Timers
 from httpd.protocol.head import HeadParser
-from httpd.protocol.message import Head
 from httpd.server.service import Service
 from httpd.site.entities import Entities
 from httpd.trace.events import Event, TraceHead
 from httpd.trace.steps import traced
 from httpd.trace.tracing import Tracing
 
-from ..factories import answered
+from ..factories import answered, request
 from .footprint import held
 from .measure import machine, processor_time
 from .peers import PEERS, Place, free_port, started
@@ -151,15 +150,15 @@ def files(folder: Path, quick: bool) -> Curve:
 
     def cost(count: int) -> float:
         step = max(1, count // 1_000)
-        requests = [asked(f"/{number}.txt") for number in range(0, count, step)]
+        requests = [request(f"/{number}.txt") for number in range(0, count, step)]
 
         def work() -> None:
-            for request in requests:
-                site(request)
+            for one in requests:
+                site(one)
 
         if count > 1_000:
             for number in range(count):
-                site(asked(f"/{number}.txt"))
+                site(request(f"/{number}.txt"))
         work()
         return least(work, len(requests))
 
@@ -173,15 +172,6 @@ def files(folder: Path, quick: bool) -> Curve:
     )
 
 
-def asked(path: str) -> Request:
-    """A GET, parsed."""
-    head = HeadParser(max_request_line=8_192, max_head=32_768, max_fields=100, max_body=0).parse(
-        f"GET {path} HTTP/1.1\r\nHost: a".encode()
-    )
-    assert isinstance(head, Head)
-    return Request(head)
-
-
 def entries(folder: Path, quick: bool) -> Curve:
     """A folder's page, made anew."""
     sizes = [size for size in (10, 100, 1_000, 10_000, 100_000) if not quick or size < 100_000]
@@ -193,7 +183,7 @@ def entries(folder: Path, quick: bool) -> Curve:
             (place / f"{number:06}.txt").touch()
 
         def work() -> None:
-            body = answered(StaticFiles(place), asked("/")).body
+            body = answered(StaticFiles(place), request("/")).body
             # It gives None where others should have their turn.
             while not isinstance(body, bytes) and body.more() != b"":
                 pass

@@ -1,10 +1,10 @@
 """http_request_handler: the asynchat documentation's class, grown up.
 
-It reads a head with the terminator b"\\r\\n\\r\\n", then content with an integer terminator.  Heads are judged, and
-requests answered, when all that came in this turn of the loop has been read (see `rounds`).  Its states and what may
-follow each are the table below; one method a state.  While an answer is under way the channel does not read, so that a
-client that takes nothing cannot make the server hold anything: requests sent ahead wait in the input buffer, at most
-one piece of it, and are answered in order.
+It reads a head with the terminator b"\\r\\n\\r\\n", then content with an integer terminator.  Heads that are not
+known are judged, and requests answered, when all that came in this turn of the loop has been read (see `rounds`).  Its
+states and what may follow each are the table below; one method a state.  While an answer is under way the channel does
+not read, so that a client that takes nothing cannot make the server hold anything: requests sent ahead wait in the
+input buffer, at most one piece of it, and are answered in order.
 
 Content that is not small may be streamed to a thread that reads it while it comes (see `inflow`).  Then the site is
 asked when the head is there, in READ_BODY, and its answer may begin before the content has ended: that goes on being
